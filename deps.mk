@@ -1,0 +1,22 @@
+# The Debian 12 packages that building, testing, the demo and the benchmarks need.
+# `make deps` installs those that are missing.
+
+PACKAGES_BUILD := gcc libc6-dev pkgconf nbdkit-plugin-dev libnbd-dev libvirt-dev \
+	libcurl4-openssl-dev libssl-dev libzstd-dev libjansson-dev libmicrohttpd-dev libgnutls28-dev \
+	libblkid-dev libext2fs-dev
+PACKAGES_RUN := nbdkit libnbd-bin qemu-system-x86 qemu-utils qemu-block-extra ovmf \
+	libvirt-daemon libvirt-daemon-driver-qemu xfsprogs ntfs-3g partclone fuse3
+PACKAGES_TEST := libcmocka-dev curl jq strace gnutls-bin e2fsprogs fdisk mtools dosfstools \
+	syslinux syslinux-common busybox-static mandoc fio openssl python3
+PACKAGES_DEMO := mmdebstrap
+PACKAGES_BENCH := casync nginx-light wrk
+PACKAGES_LINT := clang-14 clang-format-14 clang-tidy-14 cppcheck libclang-rt-14-dev git
+
+PACKAGES := $(PACKAGES_BUILD) $(PACKAGES_RUN) $(PACKAGES_TEST) $(PACKAGES_DEMO) $(PACKAGES_BENCH) \
+	$(PACKAGES_LINT)
+
+# What pkg-config is asked for.
+PKGS_LIB := libzstd libcrypto libssl jansson libcurl libnbd blkid ext2fs com_err
+PKGS_CHUNKD := libmicrohttpd gnutls
+PKGS_AGENT := libvirt libvirt-qemu
+PKGS_TEST := cmocka nbdkit

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every maximum that something from outside must respect, in one place. FORMAT.md and PROTOCOL.md
+ * quote these figures; tests/unit/test_limits.c compares them.
+ */
+#pragma once
+
+#define CR_KIB 1024ULL
+#define CR_MIB (1024ULL * CR_KIB)
+#define CR_GIB (1024ULL * CR_MIB)
+#define CR_TIB (1024ULL * CR_GIB)
+
+#define CR_ID_BYTES 32U /* SHA-256 */
+
+/* The disk, its chunks and its segments. */
+#define CR_CHUNK_SHIFT     16U
+#define CR_CHUNK_BYTES     (1U << CR_CHUNK_SHIFT) /* 64 KiB */
+#define CR_SEGMENT_SHIFT   12U
+#define CR_SEGMENT_CHUNKS  (1U << CR_SEGMENT_SHIFT) /* 4,096 chunks = 256 MiB of disk */
+#define CR_DISK_BYTES_MAX  (64 * CR_TIB)
+#define CR_SEGMENTS_MAX    (1U << 18) /* CR_DISK_BYTES_MAX / 256 MiB */
+#define CR_OBJECT_HEADER   16U        /* bytes before the ids of a segment */
+#define CR_MANIFEST_HEADER 32U        /* bytes before the ids of a manifest */
+
+/* Packs: about 4 MiB each; the hard limit leaves room for the last chunk and the footer. */
+#define CR_PACK_TARGET_BYTES (4 * CR_MIB)
+#define CR_PACK_BYTES_MAX    (8 * CR_MIB)
+#define CR_PACK_CHUNKS_MAX   16384U
+
+/* Heads and the names in them. */
+#define CR_NAME_MAX          64U
+#define CR_HEAD_BYTES_MAX    (4 * CR_MIB)
+#define CR_HEAD_VERSIONS_MAX 10000U
+#define CR_MESSAGE_BYTES_MAX 1024U
+#define CR_IMAGES_MAX        100000U
+
+/* The batch request: ids in one request, and so chunks in one answer (16 MiB of disk). */
+#define CR_BATCH_IDS_MAX 256U
+
+/* Text that configures a program. */
+#define CR_URI_BYTES_MAX    4096U
+#define CR_CONFIG_BYTES_MAX (1 * CR_MIB)

@@ -1,0 +1,35 @@
+# Every tests/unit/test_*.c is one cmocka program; every tests/fuzz/fuzz_*.c one fuzz target.
+# Scripts in tests/component, tests/interop and tests/system are run by tests/harness/run.sh.
+# A test that exists is run: nothing is listed by hand.
+
+UNIT_SRCS := $(sort $(wildcard tests/unit/test_*.c))
+UNIT_BINS := $(UNIT_SRCS:tests/unit/%.c=$(B)/tests/%)
+FUZZ_SRCS := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_BINS := $(FUZZ_SRCS:tests/fuzz/%.c=$(B)/fuzz/%)
+TEST_SRCS := $(UNIT_SRCS) $(FUZZ_SRCS) tests/fuzz/replay.c
+
+$(UNIT_BINS): $(B)/tests/%: $(B)/tests/unit/%.o $(LIBCARREL)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(LIBCARREL) $(PKG_LIBS_TEST) $(PKG_LIBS_LIB)
+
+# With clang's fuzzer the target explores; without it a small main replays the corpus.
+ifeq ($(VARIANT),fuzz)
+FUZZ_MAIN := -fsanitize=fuzzer
+else
+FUZZ_MAIN := $(B)/tests/fuzz/replay.o
+$(FUZZ_BINS): $(FUZZ_MAIN)
+endif
+$(FUZZ_BINS): $(B)/fuzz/%: $(B)/tests/fuzz/%.o $(LIBCARREL)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(FUZZ_MAIN) $(LIBCARREL) $(PKG_LIBS_LIB)
+
+.PHONY: check-built check-unit fuzz-run
+check-built: all $(UNIT_BINS)
+	$(Q)$(MAKE) --no-print-directory VARIANT=asan tests-built
+	$(Q)BUILD=$(CURDIR)/$(B) BUILD_ASAN=$(CURDIR)/build/asan tests/harness/run.sh $(TESTS)
+.PHONY: tests-built
+tests-built: $(UNIT_BINS) $(FUZZ_BINS)
+check-unit: tests-built
+	$(Q)BUILD=$(CURDIR)/$(B) tests/harness/run.sh unit
+fuzz-run: $(FUZZ_BINS)
+	$(Q)BUILD=$(CURDIR)/$(B) tests/fuzz/run.sh

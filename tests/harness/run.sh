@@ -1,0 +1,59 @@
+#!/bin/bash
+# Run the tests that exist and print one line each; the last line counts them.
+#   run.sh [FILTER ...]     only tests whose name holds one of the words ("unit" runs the unit tests)
+# BUILD names the build folder, BUILD_ASAN the sanitized one (its unit tests and corpora run too).
+# A test passes with exit status 0, is skipped with 77 (its last line says why), fails otherwise.
+set -u
+cd "$(dirname "$0")/../.."
+: "${BUILD:?}"
+logs=$BUILD/test-logs
+mkdir -p "$logs"
+passed=0 failed=0 skipped=0 failures=()
+
+wanted() { # name: does a filter match?
+    [ $# -eq 1 ] && [ ${#filters[@]} -eq 0 ] && return 0
+    local f
+    for f in "${filters[@]}"; do [[ $1 == *"$f"* ]] && return 0; done
+    return 1
+}
+
+run() { # name command...
+    local name=$1 log=$logs/${1//\//_}.log start=$SECONDS status
+    shift
+    timeout --kill-after=10 "${TEST_TIMEOUT_S:-600}" "$@" >"$log" 2>&1 </dev/null
+    status=$?
+    case $status in
+        0) passed=$((passed + 1)); printf 'ok    %-58s %3d s\n' "$name" $((SECONDS - start)) ;;
+        77) skipped=$((skipped + 1)); printf 'skip  %-58s %s\n' "$name" "$(tail -n 1 "$log")" ;;
+        *) failed=$((failed + 1)); failures+=("$name")
+           printf 'FAIL  %-58s status %d\n' "$name" "$status"
+           tail -n 40 "$log" | sed 's/^/      | /' ;;
+    esac
+}
+
+filters=("$@")
+started=$SECONDS
+for binary in "$BUILD"/tests/test_*; do
+    [ -f "$binary" ] && [ -x "$binary" ] && wanted "unit/${binary##*/}" &&
+        [ -e "tests/unit/${binary##*/}.c" ] && run "unit/${binary##*/}" "$binary"
+done
+if [ -n "${BUILD_ASAN:-}" ]; then
+    for binary in "$BUILD_ASAN"/tests/test_*; do
+        [ -f "$binary" ] && [ -x "$binary" ] && wanted "asan/${binary##*/}" &&
+            [ -e "tests/unit/${binary##*/}.c" ] && run "asan/${binary##*/}" "$binary"
+    done
+    for binary in "$BUILD_ASAN"/fuzz/fuzz_*; do
+        [ -f "$binary" ] && [ -x "$binary" ] && wanted "corpus/${binary##*/}" &&
+            [ -e "tests/fuzz/${binary##*/}.c" ] &&
+            run "corpus/${binary##*/}" "$binary" "tests/fuzz/corpus/${binary##*/fuzz_}"
+    done
+fi
+for script in tests/component/test_*.sh tests/interop/test_*.sh tests/system/test_*.sh; do
+    name=${script#tests/}
+    [ -x "$script" ] && wanted "${name%.sh}" && run "${name%.sh}" "$script"
+done
+
+for f in "${failures[@]}"; do echo "failed: $f (see $logs/${f//\//_}.log)"; done
+echo "took $((SECONDS - started)) s"
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
