@@ -77,11 +77,11 @@ FORCE:
 LIB_SRCS :=
 PROGRAMS :=
 PLUGINS :=
+LIBCARREL := $(B)/libcarrel.a
 include $(sort $(wildcard lib/build.mk server/*/build.mk client/*/build.mk image-tools/build.mk \
 	initramfs/build.mk tests/build.mk))
 
 objects = $(patsubst %.c,$(B)/%.o,$(1))
-LIBCARREL := $(B)/libcarrel.a
 ALL_SRCS := $(sort $(LIB_SRCS) $(foreach p,$(PROGRAMS) $(PLUGINS),$($(p)_SRCS)) $(TEST_SRCS))
 
 $(B)/%.o: %.c $(B)/flags
