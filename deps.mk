@@ -8,7 +8,7 @@ PACKAGES_RUN := nbdkit libnbd-bin qemu-system-x86 qemu-utils qemu-block-extra ov
 	libvirt-daemon libvirt-daemon-driver-qemu xfsprogs ntfs-3g partclone fuse3
 PACKAGES_TEST := libcmocka-dev curl jq strace gnutls-bin e2fsprogs fdisk mtools dosfstools \
 	syslinux syslinux-common busybox-static mandoc fio openssl python3
-PACKAGES_DEMO := mmdebstrap
+PACKAGES_DEMO := mmdebstrap fakeroot uidmap
 PACKAGES_BENCH := casync nginx-light wrk
 PACKAGES_LINT := clang-14 clang-format-14 clang-tidy-14 cppcheck libclang-rt-14-dev git
 
