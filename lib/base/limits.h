@@ -40,3 +40,17 @@
 /* Text that configures a program. */
 #define CR_URI_BYTES_MAX    4096U
 #define CR_CONFIG_BYTES_MAX (1 * CR_MIB)
+
+/* What a program that we run may print, and the connections to a source of an import. */
+#define CR_TOOL_OUTPUT_BYTES_MAX  (8 * CR_MIB)
+#define CR_TOOL_MESSAGE_BYTES_MAX (16 * CR_KIB)
+#define CR_SOURCE_CONNECTIONS_MAX 16U
+
+/* The desktop file of a seat, and the machine that it may ask for. */
+#define CR_DESKTOP_BYTES_MAX      (64 * CR_KIB)
+#define CR_DESKTOP_LINE_BYTES_MAX 4096U
+#define CR_DESKTOP_PATH_BYTES_MAX 1023U
+#define CR_DESKTOP_MEMORY_MIN     (64 * CR_MIB)
+#define CR_DESKTOP_MEMORY_MAX     (4 * CR_TIB)
+#define CR_DESKTOP_CPUS_MAX       255U
+#define CR_SOCKET_PATH_BYTES_MAX  107U /* the kernel's: sizeof(sun_path) - 1 */
