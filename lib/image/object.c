@@ -47,7 +47,7 @@ static int digit_value(char c)
 
 int cr_id_parse(const char *text, size_t len, struct cr_id *ret_id)
 {
-    struct cr_id id;
+    struct cr_id id = {{0}};
     if (len != 2 * CR_ID_BYTES)
         return -EINVAL;
     for (size_t i = 0; i < CR_ID_BYTES; i++) {

@@ -100,9 +100,13 @@ int cr_pack_footer_parse(const void *footer, size_t len, const struct cr_id *nam
     const uint8_t *p = footer;
     if (len < CR_PACK_TRAILER_BYTES || cr_pack_footer_bytes(p + len - CR_PACK_TRAILER_BYTES) != len)
         return cr_error_set(err, -EBADMSG, "its footer is damaged or cut off");
-    if (pack_bytes > CR_PACK_BYTES_MAX || pack_bytes < CR_PACK_HEADER_BYTES + len)
+    if (pack_bytes > CR_PACK_BYTES_MAX)
         return cr_error_set(err, -EBADMSG, "it has %" PRIu64 " bytes, at most %llu", pack_bytes,
                             CR_PACK_BYTES_MAX);
+    if (pack_bytes < CR_PACK_HEADER_BYTES + len)
+        return cr_error_set(err, -EBADMSG,
+                            "its footer and header do not fit into its %" PRIu64 " bytes",
+                            pack_bytes);
     struct cr_id found;
     cr_hash(footer, len, &found);
     if (!cr_id_equal(&found, name))
