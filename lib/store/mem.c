@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/store/mem.h"
+
+#include "lib/base/mem.h"
+#include "lib/store/blobs.h"
+
+#include <errno.h>
+#include <pthread.h>
+
+struct blob {
+    struct blob *next;
+    enum cr_space space;
+    char name[CR_ID_HEX];
+    uint8_t *data;
+    size_t len;
+};
+
+struct cr_store_lock {
+    struct cr_store_lock *next;
+    char name[CR_NAME_MAX + 1];
+};
+
+#define BUCKETS 1024
+
+struct mem_blobs {
+    struct cr_blobs base;
+    pthread_mutex_t mutex;
+    struct blob *buckets[BUCKETS];
+    struct cr_store_lock *locks;
+};
+
+static struct mem_blobs *mem_of(struct cr_blobs *blobs)
+{
+    return (struct mem_blobs *)blobs;
+}
+
+static struct blob **find(struct mem_blobs *mem, enum cr_space space, const char *name)
+{
+    uint32_t hash = 2166136261U; /* FNV-1a */
+    for (const char *p = name; *p != '\0'; p++)
+        hash = (hash ^ (uint8_t)*p) * 16777619U;
+    struct blob **link = &mem->buckets[(hash + (uint32_t)space) % BUCKETS];
+    while (*link != NULL && ((*link)->space != space || strcmp((*link)->name, name) != 0))
+        link = &(*link)->next;
+    return link;
+}
+
+static int mem_size(struct cr_blobs *blobs, enum cr_space space, const char *name,
+                    uint64_t *ret_bytes, struct cr_error *err)
+{
+    struct mem_blobs *mem = mem_of(blobs);
+    pthread_mutex_lock(&mem->mutex);
+    struct blob *blob = *find(mem, space, name);
+    if (blob != NULL)
+        *ret_bytes = blob->len;
+    pthread_mutex_unlock(&mem->mutex);
+    return blob != NULL ? 0 : cr_error_errno(err, -ENOENT, "'%s/%s'", cr_space_names[space], name);
+}
+
+static int mem_read(struct cr_blobs *blobs, enum cr_space space, const char *name, void *data,
+                    size_t len, uint64_t offset, struct cr_error *err)
+{
+    struct mem_blobs *mem = mem_of(blobs);
+    int r = 0;
+    pthread_mutex_lock(&mem->mutex);
+    struct blob *blob = *find(mem, space, name);
+    if (blob == NULL)
+        r = -ENOENT;
+    else if (offset > blob->len || len > blob->len - offset)
+        r = -ENODATA;
+    else
+        memcpy(data, blob->data + offset, len);
+    pthread_mutex_unlock(&mem->mutex);
+    return r < 0 ? cr_error_errno(err, r, "'%s/%s'", cr_space_names[space], name) : 0;
+}
+
+static int mem_list(struct cr_blobs *blobs, enum cr_space space, cr_name_sink *sink, void *context,
+                    struct cr_error *err)
+{
+    struct mem_blobs *mem = mem_of(blobs);
+    CLEANUP_FREE char(*names)[CR_ID_HEX] = NULL;
+    size_t count = 0;
+    int r = 0;
+    (void)err;
+    /* The sink may call back: copy the names first. */
+    pthread_mutex_lock(&mem->mutex);
+    for (size_t i = 0; i < BUCKETS && r == 0; i++) {
+        for (struct blob *blob = mem->buckets[i]; blob != NULL && r == 0; blob = blob->next) {
+            if (blob->space != space)
+                continue;
+            void *grown = realloc(names, (count + 1) * sizeof(*names));
+            if (grown == NULL) {
+                r = -ENOMEM;
+            } else {
+                names = grown;
+                memcpy(names[count++], blob->name, sizeof(*names));
+            }
+        }
+    }
+    pthread_mutex_unlock(&mem->mutex);
+    for (size_t i = 0; i < count && r == 0; i++)
+        r = sink(context, names[i]);
+    return r;
+}
+
+/* Put `data` into the blob at `link`, made if absent. */
+static int store_bytes(struct blob **link, enum cr_space space, const char *name, const void *data,
+                       size_t len)
+{
+    uint8_t *copy = malloc(len ? len : 1);
+    if (copy == NULL)
+        return -ENOMEM;
+    if (*link == NULL) {
+        struct blob *blob = cr_calloc(1, sizeof(*blob));
+        if (blob == NULL) {
+            free(copy);
+            return -ENOMEM;
+        }
+        blob->space = space;
+        snprintf(blob->name, sizeof(blob->name), "%s", name);
+        *link = blob;
+    }
+    memcpy(copy, data, len);
+    free((*link)->data);
+    (*link)->data = copy;
+    (*link)->len = len;
+    return 0;
+}
+
+static int mem_put(struct cr_blobs *blobs, enum cr_space space, const char *name, const void *data,
+                   size_t len, struct cr_error *err)
+{
+    struct mem_blobs *mem = mem_of(blobs);
+    pthread_mutex_lock(&mem->mutex);
+    int r = store_bytes(find(mem, space, name), space, name, data, len);
+    pthread_mutex_unlock(&mem->mutex);
+    return r < 0 ? cr_error_errno(err, r, "writing '%s/%s'", cr_space_names[space], name) : 0;
+}
+
+static int mem_sync(struct cr_blobs *blobs, struct cr_error *err)
+{
+    (void)blobs;
+    (void)err;
+    return 0;
+}
+
+static int mem_lock(struct cr_blobs *blobs, const char *name, struct cr_store_lock **ret_lock,
+                    struct cr_error *err)
+{
+    struct mem_blobs *mem = mem_of(blobs);
+    struct cr_store_lock *lock = cr_calloc(1, sizeof(*lock));
+    if (lock == NULL)
+        return cr_error_errno(err, -ENOMEM, "locking image '%s'", name);
+    snprintf(lock->name, sizeof(lock->name), "%s", name);
+    int r = 0;
+    pthread_mutex_lock(&mem->mutex);
+    for (struct cr_store_lock *held = mem->locks; held != NULL; held = held->next)
+        if (strcmp(held->name, name) == 0)
+            r = -EBUSY;
+    if (r == 0) {
+        lock->next = mem->locks;
+        mem->locks = lock;
+    }
+    pthread_mutex_unlock(&mem->mutex);
+    if (r < 0) {
+        free(lock);
+        return cr_error_set(err, r, "image '%s' is being written by somebody else", name);
+    }
+    *ret_lock = lock;
+    return 0;
+}
+
+static void mem_unlock(struct cr_blobs *blobs, struct cr_store_lock *lock)
+{
+    struct mem_blobs *mem = mem_of(blobs);
+    pthread_mutex_lock(&mem->mutex);
+    struct cr_store_lock **link = &mem->locks;
+    while (*link != lock)
+        link = &(*link)->next;
+    *link = lock->next;
+    pthread_mutex_unlock(&mem->mutex);
+    free(lock);
+}
+
+static int mem_replace(struct cr_blobs *blobs, enum cr_space space, const char *name,
+                       const struct cr_id *expected, const void *data, size_t len,
+                       struct cr_error *err)
+{
+    struct mem_blobs *mem = mem_of(blobs);
+    pthread_mutex_lock(&mem->mutex);
+    struct blob **link = find(mem, space, name);
+    bool same = (*link == NULL) == (expected == NULL);
+    if (same && *link != NULL) {
+        struct cr_id found;
+        cr_hash((*link)->data, (*link)->len, &found);
+        same = cr_id_equal(&found, expected);
+    }
+    int r = same ? store_bytes(link, space, name, data, len) : -EAGAIN;
+    pthread_mutex_unlock(&mem->mutex);
+    return r < 0 ? cr_error_errno(err, r, "writing '%s/%s'", cr_space_names[space], name) : 0;
+}
+
+static void mem_close(struct cr_blobs *blobs)
+{
+    struct mem_blobs *mem = mem_of(blobs);
+    for (size_t i = 0; i < BUCKETS; i++) {
+        while (mem->buckets[i] != NULL) {
+            struct blob *blob = mem->buckets[i];
+            mem->buckets[i] = blob->next;
+            free(blob->data);
+            free(blob);
+        }
+    }
+    pthread_mutex_destroy(&mem->mutex);
+    free(mem);
+}
+
+static const struct cr_blob_ops mem_ops = {
+    .close = mem_close,
+    .size = mem_size,
+    .read = mem_read,
+    .list = mem_list,
+    .put = mem_put,
+    .sync = mem_sync,
+    .lock = mem_lock,
+    .unlock = mem_unlock,
+    .replace = mem_replace,
+};
+
+int cr_mem_store_open(const char *rest, struct cr_store **ret_store, struct cr_error *err)
+{
+    (void)rest;
+    struct mem_blobs *mem = cr_calloc(1, sizeof(*mem));
+    if (mem == NULL)
+        return cr_error_errno(err, -ENOMEM, "opening a store in memory");
+    mem->base.ops = &mem_ops;
+    pthread_mutex_init(&mem->mutex, NULL);
+    return cr_packstore_new(&mem->base, ret_store, err);
+}
