@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* carrel image import NAME FILE */
+#include "image-tools/commands.h"
+#include "image-tools/import.h"
+#include "image-tools/output.h"
+#include "image-tools/published.h"
+#include "image-tools/stop.h"
+#include "lib/base/mem.h"
+
+#include <errno.h>
+
+/* What --parent names must exist. */
+static int parent_take(const struct cli *cli, struct cr_store *store, struct cr_ref *ret_parent,
+                       struct cr_error *err)
+{
+    if (!cli_has(cli, OPT_PARENT))
+        return 0;
+    int r = cr_ref_parse(cli->values[OPT_PARENT], ret_parent, err);
+    if (r < 0)
+        return r;
+    if (ret_parent->number == 0)
+        return cr_error_set(err, -EINVAL, "option '--parent': '%s' names no version; write %s@N",
+                            ret_parent->name, ret_parent->name);
+    CLEANUP(cr_version_cleanup) struct cr_version *version = NULL;
+    return cr_version_open(store, ret_parent, &version, err);
+}
+
+static int import_publish(struct cli *cli, struct cr_source *source, struct cr_publish *publish,
+                          struct cr_error *err)
+{
+    CLEANUP(ranges_done) struct ranges data = {0};
+    int r = import_scan(source, &data, err);
+    if (r < 0)
+        return r;
+    char what[CR_NAME_MAX + 32];
+    snprintf(what, sizeof(what), "importing '%s'", cli->operands[0]);
+    CLEANUP(progress_cleanup)
+    struct progress *progress = progress_new(cli, what, ranges_bytes(&data));
+    r = import_run(source, &data, publish, cli->threads, progress, err);
+    return r < 0 ? r : stop_check(err);
+}
+
+int cmd_image_import(struct cli *cli, struct cr_error *err)
+{
+    const char *message;
+    struct cr_ref name, parent = {0};
+    CLEANUP(cr_store_cleanup) struct cr_store *store = NULL;
+    int r = published_name(cli, &name, err);
+    if (r == 0)
+        r = cli_message(cli, &message, err);
+    if (r == 0)
+        r = cli_store_open_writable(cli, &store, err);
+    if (r == 0)
+        r = parent_take(cli, store, &parent, err);
+    if (r < 0)
+        return r;
+
+    CLEANUP(cr_source_cleanup) struct cr_source *source = NULL;
+    struct cr_source_options options = {.format = cli->values[OPT_FORMAT],
+                                        .connections = cli->threads};
+    r = cr_source_open(cli->operands[1], &options, &source, err);
+    if (r < 0)
+        return r;
+    struct cr_publish *publish;
+    r = cr_publish_begin(store, name.name, cr_source_size_bytes(source), NULL, &publish, err);
+    if (r < 0)
+        return r;
+    r = import_publish(cli, source, publish, err);
+    if (r < 0) {
+        cr_publish_abort(publish);
+        return r;
+    }
+    struct cr_version_info info;
+    struct cr_publish_stat stat;
+    r = cr_publish_commit(publish, parent.name[0] ? &parent : NULL, message, &info, &stat, err);
+    return r < 0 ? r : published_print(cli, name.name, &info, &stat, NULL, err);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of commands. Parsing, --help, the shell completion and a test of the manual read it. */
+#include "image-tools/commands.h"
+
+#include <stddef.h>
+
+const struct option global_options[] = {
+    {OPT_STORE, "store", "URI",
+     "the store: a folder, dir:PATH or https://HOST:PORT (default: $CARREL_STORE)"},
+    {OPT_JSON, "json", NULL, "print the result as JSON"},
+    {OPT_QUIET, "quiet", NULL, "show no progress and no remarks"},
+    {OPT_THREADS, "threads", "N", "work with N threads (default: one for each CPU)"},
+    {OPT_HELP, "help", NULL, "print help and exit"},
+    {OPT_VERSION, "version", NULL, "print the version of the program and exit"},
+    {0},
+};
+
+static const struct option import_options[] = {
+    {OPT_PARENT, "parent", "NAME@N", "record that it was made from this version"},
+    {OPT_MESSAGE, "message", "TEXT", "say what is new in this version"},
+    {OPT_NO_TRIM, "no-trim", NULL, "keep the free space of file systems as it is"},
+    {OPT_FORMAT, "format", "FORMAT",
+     "QEMU's name of the file's format (default: found by probing)"},
+    {0},
+};
+
+static const struct option commit_options[] = {
+    {OPT_BASE, "base", "NAME@N", "the version below the overlay (default: what the overlay says)"},
+    {OPT_MESSAGE, "message", "TEXT", "say what is new in this version"},
+    {0},
+};
+
+static const struct option export_options[] = {
+    {OPT_FORMAT, "format", "FORMAT", "raw, qcow2, vmdk or vhdx (default: raw)"},
+    {OPT_FORCE, "force", NULL, "replace FILE if it exists"},
+    {0},
+};
+
+static const struct option pki_init_options[] = {
+    {OPT_DAYS, "days", "N", "how long the certificate is valid (default: 3650)"},
+    {OPT_NOT_BEFORE, "not-before", "DATE", "valid from (default: yesterday)"},
+    {OPT_NOT_AFTER, "not-after", "DATE", "valid until, instead of --days"},
+    {0},
+};
+
+static const struct option pki_issue_options[] = {
+    {OPT_SERVER, "server", "NAME[,NAME]", "for a server with these DNS names and IP addresses"},
+    {OPT_CLIENT, "client", "NAME", "for a client, such as a seat"},
+    {OPT_DAYS, "days", "N", "how long the certificate is valid (default: 825)"},
+    {OPT_NOT_BEFORE, "not-before", "DATE", "valid from (default: yesterday)"},
+    {OPT_NOT_AFTER, "not-after", "DATE", "valid until, instead of --days"},
+    {0},
+};
+
+const struct command commands[] = {
+    {"store", "init", "URI", "make an empty store", NULL, cmd_store_init},
+    {"store", "stat", "", "show what a store holds", NULL, cmd_store_stat},
+    {"image", "import", "NAME FILE", "make a new version from a disk image", import_options,
+     cmd_image_import},
+    {"image", "commit", "NAME OVERLAY", "make a new version from a qcow2 overlay of an older one",
+     commit_options, cmd_image_commit},
+    {"image", "ls", "", "list the images", NULL, cmd_image_ls},
+    {"image", "show", "NAME[@N]", "show one version", NULL, cmd_image_show},
+    {"image", "log", "NAME", "show the versions of an image and what each was made from", NULL,
+     cmd_image_log},
+    {"image", "diff", "NAME@A NAME@B", "tell how two versions differ", NULL, cmd_image_diff},
+    {"image", "verify", "NAME[@N]", "read all of a version and list what is damaged", NULL,
+     cmd_image_verify},
+    {"image", "export", "NAME[@N] FILE", "write a version to a disk image", export_options,
+     cmd_image_export},
+    {"image", "rm", "NAME@N", "remove a version", NULL, cmd_image_rm},
+    {"pki", "init", "DIR", "make the certification authority of a site", pki_init_options,
+     cmd_pki_init},
+    {"pki", "issue", "DIR", "issue a certificate to a server or a client", pki_issue_options,
+     cmd_pki_issue},
+    {"completion", "bash", "", "print the completion for bash", NULL, cmd_completion_bash},
+    {"help", NULL, "[NOUN] [VERB]", "print help", NULL, cmd_help},
+    {"internal", "commands", "", NULL, NULL, cmd_internal_commands},
+    {"internal", "refs", "", NULL, NULL, cmd_internal_refs},
+    {0},
+};

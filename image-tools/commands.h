@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* What each command does: the functions that the table in commands.c names. */
+#pragma once
+
+#include "image-tools/cli.h"
+
+int cmd_store_init(struct cli *cli, struct cr_error *err);
+int cmd_store_stat(struct cli *cli, struct cr_error *err);
+
+int cmd_image_import(struct cli *cli, struct cr_error *err);
+int cmd_image_commit(struct cli *cli, struct cr_error *err);
+int cmd_image_ls(struct cli *cli, struct cr_error *err);
+int cmd_image_show(struct cli *cli, struct cr_error *err);
+int cmd_image_log(struct cli *cli, struct cr_error *err);
+int cmd_image_diff(struct cli *cli, struct cr_error *err);
+int cmd_image_verify(struct cli *cli, struct cr_error *err);
+int cmd_image_export(struct cli *cli, struct cr_error *err);
+int cmd_image_rm(struct cli *cli, struct cr_error *err);
+
+int cmd_pki_init(struct cli *cli, struct cr_error *err);
+int cmd_pki_issue(struct cli *cli, struct cr_error *err);
+
+int cmd_completion_bash(struct cli *cli, struct cr_error *err);
+int cmd_help(struct cli *cli, struct cr_error *err);
+
+int cmd_internal_commands(struct cli *cli, struct cr_error *err);
+int cmd_internal_refs(struct cli *cli, struct cr_error *err);
