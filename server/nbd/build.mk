@@ -1,0 +1,2 @@
+PLUGINS += nbdkit-carrel-plugin
+nbdkit-carrel-plugin_SRCS := $(sort $(wildcard server/nbd/*.c))
