@@ -2,6 +2,7 @@
 /* What several commands take from the command line. */
 #include "image-tools/cli.h"
 
+#include "image-tools/stop.h"
 #include "image-tools/text.h"
 
 #include <errno.h>
@@ -13,7 +14,16 @@ int cli_store_open(const struct cli *cli, struct cr_store **ret_store, struct cr
         uri = getenv("CARREL_STORE");
     if (uri == NULL || uri[0] == '\0')
         return cr_error_set(err, -EINVAL, "no store is named: add --store URI or set CARREL_STORE");
-    return cr_store_open(uri, ret_store, err);
+    int r = cr_store_open(uri, ret_store, err);
+    if (r == 0)
+        stop_set_store(*ret_store);
+    return r;
+}
+
+void cli_store_cleanup(struct cr_store **store)
+{
+    stop_set_store(NULL);
+    cr_store_close(*store);
 }
 
 int cli_store_open_writable(const struct cli *cli, struct cr_store **ret_store,
@@ -25,7 +35,7 @@ int cli_store_open_writable(const struct cli *cli, struct cr_store **ret_store,
         return r;
     r = cr_store_writable(store, err);
     if (r < 0) {
-        cr_store_close(store);
+        cli_store_cleanup(&store);
         return r;
     }
     *ret_store = store;

@@ -90,12 +90,16 @@ static inline bool cli_has(const struct cli *cli, enum option_key key)
     return cli->values[key] != NULL;
 }
 
-/* Open the store that --store or CARREL_STORE names. Returns 0 or -errno. */
+/* Open the store that --store or CARREL_STORE names; a stop ends its waiting. Returns 0 or -errno.
+ */
 int cli_store_open(const struct cli *cli, struct cr_store **ret_store, struct cr_error *err);
 
 /* The same, and refuse one that can only be read. */
 int cli_store_open_writable(const struct cli *cli, struct cr_store **ret_store,
                             struct cr_error *err);
+
+/* Closes what the two functions above opened. */
+void cli_store_cleanup(struct cr_store **store);
 
 /* The --message, checked: UTF-8 without control characters. NULL when there is none. */
 int cli_message(const struct cli *cli, const char **ret_message, struct cr_error *err);

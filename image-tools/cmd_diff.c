@@ -119,7 +119,7 @@ static void difference_print(const struct difference *d, const char *a, const ch
 
 int cmd_image_diff(struct cli *cli, struct cr_error *err)
 {
-    CLEANUP(cr_store_cleanup) struct cr_store *store = NULL;
+    CLEANUP(cli_store_cleanup) struct cr_store *store = NULL;
     CLEANUP(cr_version_cleanup) struct cr_version *a = NULL;
     CLEANUP(cr_version_cleanup) struct cr_version *b = NULL;
     struct cr_ref ref_a, ref_b;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* carrel image import NAME FILE */
 #include "image-tools/commands.h"
-#include "image-tools/import.h"
+#include "image-tools/ingest.h"
 #include "image-tools/output.h"
 #include "image-tools/published.h"
 #include "image-tools/stop.h"
@@ -25,18 +25,17 @@ static int parent_take(const struct cli *cli, struct cr_store *store, struct cr_
     return cr_version_open(store, ret_parent, &version, err);
 }
 
-static int import_publish(struct cli *cli, struct cr_source *source, struct cr_publish *publish,
-                          struct cr_error *err)
+static int import_publish(struct cli *cli, struct ingest *ingest, struct cr_error *err)
 {
-    CLEANUP(ranges_done) struct ranges data = {0};
-    int r = import_scan(source, &data, err);
+    int r = ingest_scan(ingest, err);
     if (r < 0)
         return r;
     char what[CR_NAME_MAX + 32];
     snprintf(what, sizeof(what), "importing '%s'", cli->operands[0]);
     CLEANUP(progress_cleanup)
-    struct progress *progress = progress_new(cli, what, ranges_bytes(&data));
-    r = import_run(source, &data, publish, cli->threads, progress, err);
+    struct progress *progress = progress_new(cli, what, ranges_bytes(&ingest->data));
+    ingest->progress = progress;
+    r = ingest_run(ingest, cli->threads, err);
     return r < 0 ? r : stop_check(err);
 }
 
@@ -44,7 +43,7 @@ int cmd_image_import(struct cli *cli, struct cr_error *err)
 {
     const char *message;
     struct cr_ref name, parent = {0};
-    CLEANUP(cr_store_cleanup) struct cr_store *store = NULL;
+    CLEANUP(cli_store_cleanup) struct cr_store *store = NULL;
     int r = published_name(cli, &name, err);
     if (r == 0)
         r = cli_message(cli, &message, err);
@@ -61,17 +60,19 @@ int cmd_image_import(struct cli *cli, struct cr_error *err)
     r = cr_source_open(cli->operands[1], &options, &source, err);
     if (r < 0)
         return r;
-    struct cr_publish *publish;
-    r = cr_publish_begin(store, name.name, cr_source_size_bytes(source), NULL, &publish, err);
+    CLEANUP(ingest_done) struct ingest ingest = {.source = source, .store = store};
+    r = cr_publish_begin(store, name.name, cr_source_size_bytes(source), NULL, &ingest.publish,
+                         err);
     if (r < 0)
         return r;
-    r = import_publish(cli, source, publish, err);
+    r = import_publish(cli, &ingest, err);
     if (r < 0) {
-        cr_publish_abort(publish);
+        cr_publish_abort(ingest.publish);
         return r;
     }
     struct cr_version_info info;
     struct cr_publish_stat stat;
-    r = cr_publish_commit(publish, parent.name[0] ? &parent : NULL, message, &info, &stat, err);
+    r = cr_publish_commit(ingest.publish, parent.name[0] ? &parent : NULL, message, &info, &stat,
+                          err);
     return r < 0 ? r : published_print(cli, name.name, &info, &stat, NULL, err);
 }

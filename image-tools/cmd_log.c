@@ -88,7 +88,7 @@ static void log_line(struct graph *graph, const struct cr_head *head,
 
 int cmd_image_log(struct cli *cli, struct cr_error *err)
 {
-    CLEANUP(cr_store_cleanup) struct cr_store *store = NULL;
+    CLEANUP(cli_store_cleanup) struct cr_store *store = NULL;
     CLEANUP(cr_head_done) struct cr_head head = {0};
     struct cr_ref ref;
     int r = cr_ref_parse(cli->operands[0], &ref, err);

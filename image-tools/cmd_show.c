@@ -13,7 +13,7 @@
 
 int cmd_image_show(struct cli *cli, struct cr_error *err)
 {
-    CLEANUP(cr_store_cleanup) struct cr_store *store = NULL;
+    CLEANUP(cli_store_cleanup) struct cr_store *store = NULL;
     CLEANUP(cr_version_cleanup) struct cr_version *version = NULL;
     struct cr_ref ref;
     int r = cr_ref_parse(cli->operands[0], &ref, err);
@@ -59,7 +59,7 @@ static void image_line(const struct cr_head *head)
 /* A damaged head must not hide the images beside it: told on standard error, status 1. */
 int cmd_image_ls(struct cli *cli, struct cr_error *err)
 {
-    CLEANUP(cr_store_cleanup) struct cr_store *store = NULL;
+    CLEANUP(cli_store_cleanup) struct cr_store *store = NULL;
     CLEANUP(names_done) struct names names = {0};
     CLEANUP(json_cleanup) json_t *list = json_array();
     bool json = cli_has(cli, OPT_JSON);
@@ -114,7 +114,7 @@ static int head_without(struct cr_store *store, const struct cr_ref *ref, struct
 
 int cmd_image_rm(struct cli *cli, struct cr_error *err)
 {
-    CLEANUP(cr_store_cleanup) struct cr_store *store = NULL;
+    CLEANUP(cli_store_cleanup) struct cr_store *store = NULL;
     struct cr_ref ref;
     struct cr_store_lock *lock;
     int r = cr_ref_parse(cli->operands[0], &ref, err);

@@ -34,7 +34,7 @@ static json_t *stat_json(const struct cr_store_stat *s, const char *uri)
 
 int cmd_store_stat(struct cli *cli, struct cr_error *err)
 {
-    CLEANUP(cr_store_cleanup) struct cr_store *store = NULL;
+    CLEANUP(cli_store_cleanup) struct cr_store *store = NULL;
     struct cr_store_stat s = {0};
     int r = cli_store_open(cli, &store, err);
     if (r < 0)

@@ -131,7 +131,7 @@ int cmd_completion_bash(struct cli *cli, struct cr_error *err)
 
 int cmd_internal_refs(struct cli *cli, struct cr_error *err)
 {
-    CLEANUP(cr_store_cleanup) struct cr_store *store = NULL;
+    CLEANUP(cli_store_cleanup) struct cr_store *store = NULL;
     CLEANUP(names_done) struct names names = {0};
     int r = cli_store_open(cli, &store, err);
     if (r == 0)

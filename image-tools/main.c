@@ -3,9 +3,7 @@
 #include "image-tools/cli.h"
 #include "image-tools/stop.h"
 
-#if __has_include("lib/net/https.h")
 #include "lib/net/https.h"
-#endif
 
 #include <errno.h>
 #include <locale.h>
@@ -35,9 +33,7 @@ int main(int argc, char **argv)
     struct cli cli;
     struct cr_error err = {0};
     setlocale(LC_CTYPE, "");
-#if __has_include("lib/net/https.h")
     cr_https_register();
-#endif
     if (cli_parse(&cli, argc, argv, &err) < 0) {
         fprintf(stderr, "carrel: %s\n", err.text);
         return EXIT_USAGE;
@@ -50,8 +46,9 @@ int main(int argc, char **argv)
         printf("carrel %s\n", CARREL_VERSION);
         return finish(0);
     }
-    stop_install();
-    int status = cli.command->run(&cli, &err);
+    int status = stop_install();
+    if (status == 0)
+        status = cli.command->run(&cli, &err);
     if (status >= 0)
         return finish(status);
     fflush(stdout);

@@ -2,34 +2,54 @@
 #include "image-tools/stop.h"
 
 #include "image-tools/cli.h"
+#include "lib/net/https.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <unistd.h>
 
 static atomic_bool requested;
-static const char *_Atomic temporary;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* over the two below */
+static const char *temporary;
+static struct cr_store *store;
+static sigset_t signals;
 
-static void on_signal(int signal_number)
+/* All signals come to this thread, so it may do what a signal handler must not. */
+static void *wait_for_signals(void *argument)
 {
-    (void)signal_number;
-    if (!atomic_exchange(&requested, true))
-        return;
-    const char *path = atomic_load(&temporary);
-    if (path != NULL)
-        unlink(path);
-    _exit(EXIT_INTERRUPTED);
+    int number;
+    (void)argument;
+    while (sigwait(&signals, &number) == 0) {
+        pthread_mutex_lock(&mutex);
+        if (atomic_exchange(&requested, true)) {
+            if (temporary != NULL)
+                unlink(temporary);
+            _exit(EXIT_INTERRUPTED);
+        }
+        if (store != NULL)
+            cr_https_interrupt(store);
+        pthread_mutex_unlock(&mutex);
+    }
+    return NULL;
 }
 
-void stop_install(void)
+int stop_install(void)
 {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGHUP, &action, NULL);
+    pthread_t thread;
     signal(SIGPIPE, SIG_IGN); /* a reader that went away is an error of write, told like others */
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    struct sigaction hangup;
+    if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN) /* not under nohup */
+        sigaddset(&signals, SIGHUP);
+    int r = pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    if (r == 0)
+        r = pthread_create(&thread, NULL, wait_for_signals, NULL);
+    if (r == 0)
+        pthread_detach(thread);
+    return -r;
 }
 
 bool stop_requested(void)
@@ -46,5 +66,14 @@ int stop_check(struct cr_error *err)
 
 void stop_set_temporary(const char *path)
 {
-    atomic_store(&temporary, path);
+    pthread_mutex_lock(&mutex);
+    temporary = path;
+    pthread_mutex_unlock(&mutex);
+}
+
+void stop_set_store(struct cr_store *to_interrupt)
+{
+    pthread_mutex_lock(&mutex);
+    store = to_interrupt;
+    pthread_mutex_unlock(&mutex);
 }

@@ -7,10 +7,13 @@
 #pragma once
 
 #include "lib/base/error.h"
+#include "lib/store/store.h"
 
 #include <stdbool.h>
 
-void stop_install(void);
+/* Call before any other thread is made. Returns 0 or -errno. */
+int stop_install(void);
+
 bool stop_requested(void);
 
 /* -ECANCELED with a sentence when a stop was asked for, else 0. */
@@ -18,3 +21,7 @@ int stop_check(struct cr_error *err);
 
 /* The file that a second signal removes; NULL = none. Borrowed until the next call. */
 void stop_set_temporary(const char *path);
+
+/* The store whose waiting for a server a stop shall end; NULL = none. Borrowed until the next call.
+ */
+void stop_set_store(struct cr_store *store);

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+#include "image-tools/ingest.h"
+
+#include "image-tools/cli.h"
+#include "image-tools/stop.h"
+#include "image-tools/work.h"
+#include "lib/base/mem.h"
+
+#include <errno.h>
+
+#define SLICE_CHUNKS 64U /* one bit each in a uint64_t */
+#define SLICE_BYTES  ((uint64_t)SLICE_CHUNKS * CR_CHUNK_BYTES)
+
+/* Ranges nearer to each other than this are fetched by one request; the gap is filled afterwards.
+ */
+#define READ_GAP_BYTES (32 * CR_KIB)
+
+void ingest_done(struct ingest *ingest)
+{
+    ranges_done(&ingest->data);
+    ranges_done(&ingest->zeros);
+}
+
+/* --- which ranges hold what ------------------------------------------------------------------- */
+
+static int scan_extent(void *context, uint64_t offset, uint64_t len, enum cr_extent_kind kind)
+{
+    struct ingest *ingest = context;
+    if (stop_requested())
+        return -ECANCELED;
+    if (kind == CR_EXTENT_DATA)
+        return ranges_add(&ingest->data, offset, len);
+    if (kind == CR_EXTENT_ZERO && ingest->base != NULL)
+        return ranges_add(&ingest->zeros, offset, len);
+    return 0;
+}
+
+int ingest_scan(struct ingest *ingest, struct cr_error *err)
+{
+    int r = cr_source_extents(ingest->source, 0, 0, cr_source_size_bytes(ingest->source),
+                              scan_extent, ingest, err);
+    if (r < 0 && stop_requested())
+        return stop_check(err);
+    return r == -ENOMEM ? cr_error_errno(err, r, "cannot list the data of the image") : r;
+}
+
+/* --- one slice -------------------------------------------------------------------------------- */
+
+struct worker_buffers {
+    uint8_t slice[SLICE_BYTES];
+    uint8_t base[CR_CHUNK_BYTES]; /* a chunk of the base */
+};
+
+struct run {
+    struct ingest *ingest;
+    uint64_t disk_bytes;
+    struct worker_buffers *buffers; /* one for each worker */
+};
+
+/* A window on the disk, and what of a range lies in it. */
+struct window {
+    uint64_t offset, end;
+};
+
+static bool window_part(const struct window *window, const struct ranges *ranges, size_t i,
+                        struct window *ret_part)
+{
+    if (i >= ranges->count || ranges->items[i].offset >= window->end)
+        return false;
+    uint64_t from = ranges->items[i].offset, to = from + ranges->items[i].len;
+    ret_part->offset = from > window->offset ? from : window->offset;
+    ret_part->end = to < window->end ? to : window->end;
+    return true;
+}
+
+/* Read all data ranges of the slice to their places in `bytes`; what is between them is not
+ * defined. */
+static int slice_read(struct run *run, unsigned worker, const struct window *slice, uint8_t *bytes,
+                      uint64_t *ret_bytes, struct cr_error *err)
+{
+    const struct ranges *data = &run->ingest->data;
+    size_t i = ranges_find(data, slice->offset);
+    struct window group = {0}, next;
+    *ret_bytes = 0;
+    while (window_part(slice, data, i, &group)) {
+        *ret_bytes += group.end - group.offset;
+        while (window_part(slice, data, ++i, &next) && next.offset - group.end < READ_GAP_BYTES) {
+            *ret_bytes += next.end - next.offset;
+            group.end = next.end;
+        }
+        int r = cr_source_read(run->ingest->source, worker, bytes + (group.offset - slice->offset),
+                               group.end - group.offset, group.offset, err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* Bit n: a range touches chunk n of the slice. */
+static uint64_t slice_touched(const struct window *slice, const struct ranges *ranges)
+{
+    uint64_t bits = 0;
+    struct window part;
+    for (size_t i = ranges_find(ranges, slice->offset); window_part(slice, ranges, i, &part); i++) {
+        uint64_t first = (part.offset - slice->offset) >> CR_CHUNK_SHIFT;
+        uint64_t last = (part.end - 1 - slice->offset) >> CR_CHUNK_SHIFT;
+        for (uint64_t n = first; n <= last; n++)
+            bits |= 1ULL << n;
+    }
+    return bits;
+}
+
+/* The base's bytes of chunk `index`, zeros behind its end. */
+static int base_chunk_read(const struct ingest *ingest, uint64_t index, uint8_t *bytes,
+                           struct cr_error *err)
+{
+    memset(bytes, 0, CR_CHUNK_BYTES);
+    if (ingest->base == NULL || index >= cr_version_chunks(ingest->base))
+        return 0;
+    struct cr_id id;
+    int r = cr_version_chunk(ingest->base, index, &id, err);
+    if (r < 0)
+        return r;
+    return cr_store_chunk_read(ingest->store, &id, bytes,
+                               cr_chunk_bytes(cr_version_disk_bytes(ingest->base), index), err);
+}
+
+/*
+ * Where the data ranges are silent the base speaks, except where zeros were written. `bytes` are
+ * those of the window `chunk`, `index` is its number.
+ */
+static int chunk_complete(const struct ingest *ingest, const struct window *chunk, uint64_t index,
+                          uint8_t *bytes, uint8_t *base_bytes, struct cr_error *err)
+{
+    size_t d = ranges_find(&ingest->data, chunk->offset);
+    size_t z = ranges_find(&ingest->zeros, chunk->offset);
+    uint64_t at = chunk->offset;
+    bool base_is_read = false;
+    while (at < chunk->end) {
+        struct window data = {chunk->end, chunk->end}, zero = {chunk->end, chunk->end};
+        window_part(chunk, &ingest->data, d, &data);
+        window_part(chunk, &ingest->zeros, z, &zero);
+        if (data.offset <= at) {
+            at = data.end;
+            d++;
+        } else if (zero.offset <= at) {
+            memset(bytes + (at - chunk->offset), 0, zero.end - at);
+            at = zero.end;
+            z++;
+        } else {
+            uint64_t to = data.offset < zero.offset ? data.offset : zero.offset;
+            int r = base_is_read ? 0 : base_chunk_read(ingest, index, base_bytes, err);
+            if (r < 0)
+                return r;
+            base_is_read = true;
+            memcpy(bytes + (at - chunk->offset), base_bytes + (at - chunk->offset), to - at);
+            at = to;
+        }
+    }
+    return 0;
+}
+
+static int slice_publish(struct run *run, unsigned worker, const struct window *slice,
+                         struct worker_buffers *buffers, struct cr_error *err)
+{
+    struct ingest *ingest = run->ingest;
+    uint64_t touched = slice_touched(slice, &ingest->data) | slice_touched(slice, &ingest->zeros);
+    for (unsigned n = 0; n < SLICE_CHUNKS; n++) {
+        if ((touched >> n & 1) == 0)
+            continue;
+        uint64_t index = (slice->offset >> CR_CHUNK_SHIFT) + n;
+        struct window chunk = {.offset = index << CR_CHUNK_SHIFT};
+        chunk.end = chunk.offset + cr_chunk_bytes(run->disk_bytes, index);
+        uint8_t *bytes = buffers->slice + (size_t)n * CR_CHUNK_BYTES;
+        int r = chunk_complete(ingest, &chunk, index, bytes, buffers->base, err);
+        if (r == 0)
+            r = cr_publish_chunk(ingest->publish, worker, index, bytes, err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int slice_run(void *context, unsigned worker, uint64_t index, struct cr_error *err)
+{
+    struct run *run = context;
+    struct window slice = {.offset = index * SLICE_BYTES, .end = (index + 1) * SLICE_BYTES};
+    if (slice.end > run->disk_bytes)
+        slice.end = run->disk_bytes;
+    struct worker_buffers *buffers = &run->buffers[worker];
+    uint64_t read_bytes = 0;
+    int r = slice_read(run, worker, &slice, buffers->slice, &read_bytes, err);
+    if (r == 0)
+        r = slice_publish(run, worker, &slice, buffers, err);
+    progress_add(run->ingest->progress, read_bytes);
+    return r;
+}
+
+int ingest_run(struct ingest *ingest, unsigned threads, struct cr_error *err)
+{
+    CLEANUP_FREE struct worker_buffers *buffers = reallocarray(NULL, threads, sizeof(*buffers));
+    if (buffers == NULL)
+        return cr_error_errno(err, -ENOMEM, "cannot work with %u threads", threads);
+    struct run run = {
+        .ingest = ingest, .disk_bytes = cr_source_size_bytes(ingest->source), .buffers = buffers};
+    uint64_t slices = (run.disk_bytes + SLICE_BYTES - 1) / SLICE_BYTES;
+    return work_run(threads, slices, slice_run, &run, err);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The way of a disk's bytes into a version, for import and for commit:
+ *
+ *   which ranges hold what (block status) -> slices of 4 MiB -> each worker takes the next slice:
+ *   reads its data through its own connection, completes its chunks, hands them to the publisher,
+ *   which hashes, compresses and packs them in that same thread
+ */
+#pragma once
+
+#include "image-tools/progress.h"
+#include "image-tools/ranges.h"
+#include "lib/blk/source.h"
+#include "lib/store/publish.h"
+
+struct ingest {
+    struct cr_source *source;
+    struct cr_publish *publish;
+    struct ranges data;  /* to be read from the source */
+    struct ranges zeros; /* zero now, whatever the base holds there; import needs none */
+    struct cr_store *store;
+    struct cr_version *base; /* holds what is in neither; NULL = zeros */
+    struct progress *progress;
+};
+
+/* Frees the two lists of ranges; the rest is borrowed. */
+void ingest_done(struct ingest *ingest);
+
+/* Fill `data`, and `zeros` if there is a base, from the block status of the source. */
+int ingest_scan(struct ingest *ingest, struct cr_error *err);
+
+/*
+ * Publish every chunk that a range touches. `threads` is at most the number of connections of the
+ * source. Returns 0 or -errno; -ECANCELED when a stop was asked for.
+ */
+int ingest_run(struct ingest *ingest, unsigned threads, struct cr_error *err);
