@@ -132,7 +132,7 @@ demo: deps ## the main job: image, server, seat, clean desktop (brings its own p
 	$(Q)BUILD=$(CURDIR)/$(B) tests/system/demo.sh
 
 bench: deps ## measure against the peers, side by side; table and build/bench.json
-	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(MAKE) --no-print-directory bench-built
 	$(Q)BUILD=$(CURDIR)/$(B) tests/bench/run.sh
 
 lint: deps ## form, layers, headers compile alone, static analysis

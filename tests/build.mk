@@ -23,8 +23,16 @@ $(FUZZ_BINS): $(B)/fuzz/%: $(B)/tests/fuzz/%.o $(LIBCARREL)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(FUZZ_MAIN) $(LIBCARREL) $(PKG_LIBS_LIB)
 
+# Programs that only tests and benchmarks use: tests/harness/*.c and tests/bench/*.c, one each.
+TOOL_SRCS := $(sort $(wildcard tests/harness/*.c tests/bench/*.c))
+TOOL_BINS := $(TOOL_SRCS:tests/%.c=$(B)/%)
+TEST_SRCS += $(TOOL_SRCS)
+$(TOOL_BINS): $(B)/%: $(B)/tests/%.o $(LIBCARREL)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(LIBCARREL) $(PKG_LIBS_LIB)
+
 .PHONY: check-built check-unit fuzz-run
-check-built: all $(UNIT_BINS)
+check-built: all $(UNIT_BINS) $(TOOL_BINS)
 	$(Q)$(MAKE) --no-print-directory VARIANT=asan tests-built
 	$(Q)BUILD=$(CURDIR)/$(B) BUILD_ASAN=$(CURDIR)/build/asan tests/harness/run.sh $(TESTS)
 .PHONY: tests-built
@@ -33,3 +41,6 @@ check-unit: tests-built
 	$(Q)BUILD=$(CURDIR)/$(B) tests/harness/run.sh unit
 fuzz-run: $(FUZZ_BINS)
 	$(Q)BUILD=$(CURDIR)/$(B) tests/fuzz/run.sh
+
+.PHONY: bench-built
+bench-built: all $(TOOL_BINS)

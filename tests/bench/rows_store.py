@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: MIT
+"""Import, bytes stored, commit, export: against casync and a compressed qcow2."""
+
+import json
+import os
+
+from measure import fresh, median, output, run, say, tree_bytes
+
+IMAGE = "bench"
+
+
+class StoreRows:
+    def __init__(self, bench):
+        self.bench = bench
+        self.carrel = bench.program("carrel")
+        self.base = bench.corpus("base.raw")
+        self.next = bench.corpus("next.raw")
+        self.overlay = bench.corpus("next.qcow2")
+        self.store = bench.work("store")
+        self.castore = bench.work("casync/store.castr")
+
+    def carrel_import(self):
+        fresh(self.store)
+        output([self.carrel, "store", "init", self.store])
+        return run([self.carrel, "--store", self.store, "image", "import", IMAGE, self.base])
+
+    def casync_make(self, index, source):
+        return run(["casync", "make", f"--store={self.castore}", self.bench.work(index), source])
+
+    def import_rows(self, table):
+        with open(self.base, "rb") as f:  # both read it from the page cache
+            while f.read(1 << 24):
+                pass
+        ours, theirs = [], []
+        for _ in range(self.bench.long_rounds):
+            say("import: carrel, casync")
+            ours.append(self.carrel_import())
+            fresh(os.path.dirname(self.castore))
+            theirs.append(self.casync_make("casync/base.caibx", self.base))
+        for _ in range(self.bench.rounds - self.bench.long_rounds):
+            ours.append(self.carrel_import())
+        table.add("import, 4 GiB of files, raw", "s", median(ours), "casync make",
+                  median(theirs), median(theirs) / median(ours), 5)
+        self.stored_row(table)
+
+    def stored_row(self, table):
+        qcow2 = self.bench.work("base.qcow2")
+        if not os.path.exists(qcow2):
+            say("bytes stored: qemu-img convert")
+            run(["qemu-img", "convert", "-c", "-O", "qcow2", "-o", "compression_type=zstd",
+                 self.base, qcow2])
+        ours, theirs = tree_bytes(self.store) / 2**20, tree_bytes(qcow2) / 2**20
+        table.add("bytes stored", "MiB", ours, "qcow2, zstd", theirs, theirs / ours, 1)
+        casync = tree_bytes(self.castore) / 2**20
+        table.add("bytes stored", "MiB", ours, "casync", casync, casync / ours, 1)
+
+    def ready(self):
+        """The base is in both stores."""
+        if not os.path.exists(os.path.join(self.store, "heads", IMAGE)):
+            self.carrel_import()
+        if not os.path.exists(self.bench.work("casync/base.caibx")):
+            fresh(os.path.dirname(self.castore))
+            self.casync_make("casync/base.caibx", self.base)
+
+    def new_version(self):
+        info = json.loads(output([self.carrel, "--store", self.store, "--json", "image", "show",
+                                  IMAGE]))
+        return info["number"], info["stored_bytes"]
+
+    def commit_rows(self, table):
+        self.ready()
+        before = tree_bytes(self.castore)
+        say("commit: carrel, casync")
+        ours = [run([self.carrel, "--store", self.store, "image", "commit", IMAGE, self.overlay,
+                     "--base", f"{IMAGE}@1"])]
+        number, stored = self.new_version()
+        theirs = [self.casync_make("casync/next.caibx", self.next)]
+        casync_new = tree_bytes(self.castore) - before + tree_bytes(
+            self.bench.work("casync/next.caibx"))
+        table.add("commit of 5 % changed", "s", median(ours), "casync make", median(theirs),
+                  median(theirs) / median(ours), 20)
+        table.add("new bytes of the commit", "MiB", stored / 2**20, "casync", casync_new / 2**20,
+                  casync_new / stored, 1)
+        self.check_equal(number, self.next)
+
+    def check_equal(self, number, source):
+        """The version holds the bytes of the source: a fast wrong answer counts for nothing."""
+        out = self.bench.work("check.raw")
+        run([self.carrel, "--store", self.store, "image", "export", f"{IMAGE}@{number}", out,
+             "--force"])
+        output(["qemu-img", "check", self.overlay])
+        # Trimmed free space reads as zeros, so the files are compared, not the blocks.
+        for path in (source, out):
+            output(["e2fsck", "-fn", f"{path}?offset={64 << 20}"])
+        os.unlink(out)
+
+    def export_rows(self, table):
+        self.ready()
+        out = self.bench.work("out.raw")
+        ours, theirs = [], []
+        for _ in range(self.bench.long_rounds):
+            say("export: carrel, casync")
+            ours.append(self.carrel_export(out))
+            if os.path.exists(out):
+                os.unlink(out)
+            theirs.append(run(["casync", "extract", f"--store={self.castore}",
+                               self.bench.work("casync/base.caibx"), out]))
+        for _ in range(self.bench.rounds - self.bench.long_rounds):
+            ours.append(self.carrel_export(out))
+        os.unlink(out)
+        table.add("export and verify, sparse file", "s", median(ours), "casync extract",
+                  median(theirs), median(theirs) / median(ours), 5)
+
+    def carrel_export(self, out):
+        if os.path.exists(out):
+            os.unlink(out)
+        return run([self.carrel, "--store", self.store, "image", "export", f"{IMAGE}@1", out])
