@@ -1,0 +1,175 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Write the first inputs of the format fuzz targets into tests/fuzz/corpus/<target>/.
+
+The test vectors, whole and damaged at the places that matter. What the fuzzer found on top of them
+is kept there too, named by its hash; this script never touches those.
+"""
+
+import json
+import os
+import struct
+import sys
+
+here = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(here, "..", "fixtures", "format"))
+import generate  # noqa: E402
+
+
+def patched(data, offset, value):
+    return data[:offset] + value + data[offset + len(value):]
+
+
+def u32(value):
+    return struct.pack("<I", value)
+
+
+def u64(value):
+    return struct.pack("<Q", value)
+
+
+def manifests(manifest):
+    yield "vector", manifest
+    yield "one-byte-disk", generate.manifest_plain(1, [bytes(32)])
+    yield "one-segment", generate.manifest_plain(1 << 28, [b"\x01" * 32])
+    yield "empty", b""
+    yield "header-only", manifest[:32]
+    yield "cut", manifest[:-1]
+    yield "longer", manifest + b"\0"
+    yield "another-magic", patched(manifest, 7, b"2")
+    yield "another-hash", patched(manifest, 8, b"\2")
+    yield "chunk-shift-200", patched(manifest, 9, b"\xc8")
+    yield "flags", patched(manifest, 11, b"\1")
+    yield "count-0", patched(manifest, 12, u32(0))
+    yield "count-overflow", patched(manifest, 12, u32((1 << 27) + 3))
+    yield "disk-0", patched(manifest, 16, u64(0))
+    yield "disk-2-63", patched(manifest, 16, u64(1 << 63))
+    yield "disk-2-64-1", patched(manifest, 16, u64((1 << 64) - 1))
+    yield "disk-64-tib", patched(manifest, 16, u64(64 << 40))
+    yield "reserved", patched(manifest, 31, b"\1")
+
+
+def segments(segment):
+    yield "vector", segment
+    yield "one-hole", generate.segment_plain([bytes(32)])
+    yield "no-chunks", generate.segment_plain([])
+    yield "full", generate.segment_plain([bytes([i & 255]) * 32 for i in range(4096)])
+    yield "one-too-many", generate.segment_plain([bytes(32)] * 4097)
+    yield "empty", b""
+    yield "header-only", segment[:16]
+    yield "cut", segment[:-1]
+    yield "longer", segment + b"\0"
+    yield "another-magic", patched(segment, 0, b"c")
+    yield "count-overflow", patched(segment, 8, u32((1 << 27) + 2))
+    yield "count-2-32-1", patched(segment, 8, u32((1 << 32) - 1))
+    yield "reserved", patched(segment, 15, b"\1")
+
+
+def pack_footers(pack):
+    footer = pack[-(3 * 40 + 16):]
+    size = u64(len(pack))
+    yield "vector", size + footer
+    yield "one-chunk", u64(8 + 5 + 56) + b"\1" * 32 + u32(8) + u32(5) + u32(1) + u32(0) + b"CRPKEND1"
+    yield "empty", b""
+    yield "no-footer", size
+    yield "cut", size + footer[1:]
+    yield "another-magic", size + footer[:-1] + b"2"
+    yield "count-0", size + patched(footer, 120, u32(0))
+    yield "count-overflow", size + patched(footer, 120, u32(107374183))
+    yield "reserved", size + patched(footer, 124, b"\1")
+    yield "pack-2-63", u64(1 << 63) + footer
+    yield "pack-too-small", u64(len(footer)) + footer
+    yield "pack-longer", u64(len(pack) + 1) + footer
+    yield "in-the-header", size + patched(footer, 32, u32(7))
+    yield "offset-2-32-1", size + patched(footer, 72, u32((1 << 32) - 1))
+    yield "frame-0", size + patched(footer, 36, u32(0))
+    yield "frame-too-large", u64(8 << 20) + patched(footer, 116, u32(66561))
+    yield "overlap", size + patched(footer, 72, u32(9))
+    yield "gap", size + patched(footer, 112, u32(600))
+    yield "hole", size + patched(footer, 40, bytes(32))
+
+
+def heads(head):
+    body = head.split(b"\n", 1)[1]
+    fact = json.loads(body)
+
+    def with_version(**fields):
+        changed = json.loads(body)
+        changed["versions"][1].update(fields)
+        return json.dumps(changed).encode()
+
+    yield "vector", body
+    yield "vector-whole", head
+    yield "compact", json.dumps(fact, separators=(",", ":")).encode()
+    yield "no-versions", b'{"name":"physics","next":1,"versions":[]}'
+    yield "empty", b""
+    yield "array", b"[]"
+    yield "cut", body[:-3]
+    yield "behind", body + b"{}"
+    yield "another-image", body.replace(b'"physics"', b'"chemistry"')
+    yield "duplicate-key", b'{"name":"physics","name":"physics","next":1,"versions":[]}'
+    yield "unknown-key", b'{"name":"physics","next":1,"versions":[],"x":0}'
+    yield "next-0", b'{"name":"physics","next":0,"versions":[]}'
+    yield "next-largest", b'{"name":"physics","next":9223372036854775807,"versions":[]}'
+    yield "next-2-63", b'{"name":"physics","next":9223372036854775808,"versions":[]}'
+    yield "next-real", b'{"name":"physics","next":1.0,"versions":[]}'
+    yield "not-utf8", b'{"name":"\xff","next":1,"versions":[]}'
+    yield "zero-byte", b'{"name":"physics\\u0000","next":1,"versions":[]}'
+    yield "deep", b'{"name":' + b"[" * 3000
+    yield "order", with_version(number=1)
+    yield "not-given-out", with_version(number=4)
+    yield "disk-too-large", with_version(disk_bytes=(64 << 40) + 1)
+    yield "root-short", with_version(root="ab")
+    yield "root-upper", with_version(root="AB" * 32)
+    yield "parent-path", with_version(parent="../x")
+    yield "parent-name", with_version(parent="x")
+    yield "created-before-1970", with_version(created_s=-(1 << 63))
+    yield "message-longest", with_version(message="x" * 1024)
+    yield "message-too-long", with_version(message="x" * 1025)
+    yield "message-controls", with_version(message="\x01\x1b[31m\x7f\u20ac\U0001f600")
+
+
+def refs(_):
+    for i, text in enumerate((
+            "physics", "physics@7", "Lab-2.x_y@17", "a@9223372036854775807",
+            "a@9223372036854775808", "a@18446744073709551617", "a@0", "a@007", "a@", "@1", "a@@1",
+            "", ".", "..", "../x", "-rf", "a/b", "a b", "a:stable", "a" * 64, "a" * 65, "a\0b@1",
+            "é", "a@+1", "a@1 ")):
+        yield "%02d" % i, text.encode()
+
+
+def objects(files):
+    kinds = {"chunk": b"\0", "segment": b"\1", "manifest": b"\2"}
+    for name, data in files.items():
+        if name.endswith(".zst"):
+            yield name[:-4], kinds[name.split("-")[0].split(".")[0]] + data
+    frame = files["chunk-s.zst"]
+    yield "empty", b""
+    yield "cut", b"\0" + frame[:-1]
+    yield "longer", b"\0" + frame + b"\0"
+    yield "two-frames", b"\0" + frame + frame
+    yield "skippable", b"\0" + u32(0x184D2A50) + u32(4) + b"skip" + frame
+    yield "old-release", b"\0" + u32(0xFD2FB527) + frame[4:]
+    yield "claims-2-63", b"\0" + bytes.fromhex("28b52ffdc000") + u64(1 << 63) + b"\1\0\0"
+    yield "claims-one-more", b"\0" + generate.frame((0, 65536), b"\0")[1]
+    yield "no-size", b"\0" + bytes.fromhex("28b52ffd0058") + bytes.fromhex("290000") + b"hello"
+    yield "checksum", b"\0" + patched(frame, 4, b"\xa4") + u32(0)
+
+
+def main():
+    files, _ = generate.vectors()
+    targets = {
+        "manifest": manifests(files["manifest"]), "segment": segments(files["segment-2"]),
+        "pack_footer": pack_footers(files["pack"]), "head": heads(files["head"]),
+        "ref": refs(None), "object": objects(files),
+    }
+    for target, seeds in targets.items():
+        folder = os.path.join(here, "corpus", target)
+        os.makedirs(folder, exist_ok=True)
+        for name, data in seeds:
+            with open(os.path.join(folder, "seed-" + name), "wb") as out:
+                out.write(data)
+
+
+if __name__ == "__main__":
+    main()
