@@ -51,6 +51,11 @@ static int base_find(const struct cli *cli, const char *backing, struct cr_ref *
                             "--base out",
                             overlay, cr_ref_format(&found, text));
     *ret_base = told ? found : said;
+    if (!told && strcmp(said.name, name) != 0)
+        return cr_error_set(err, -EINVAL,
+                            "option '--base': '%s' is no version of '%s'; an overlay of it becomes "
+                            "one of '%s'",
+                            cr_ref_format(&said, text), name, said.name);
     if (strcmp(ret_base->name, name) != 0)
         return cr_error_set(err, -EINVAL,
                             "overlay '%s' was made from '%s', which is no version of '%s'; write: "
@@ -67,7 +72,7 @@ static int commit_publish(struct cli *cli, struct ingest *ingest, struct cr_erro
     char what[CR_NAME_MAX + 32];
     snprintf(what, sizeof(what), "committing '%s'", cli->operands[0]);
     CLEANUP(progress_cleanup)
-    struct progress *progress = progress_new(cli, what, ranges_bytes(&ingest->data));
+    struct progress *progress = progress_new(cli, what, cr_extents_bytes(&ingest->data));
     ingest->progress = progress;
     r = ingest_run(ingest, cli->threads, err);
     return r < 0 ? r : stop_check(err);

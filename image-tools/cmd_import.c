@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* carrel image import NAME FILE */
 #include "image-tools/commands.h"
+#include "image-tools/free_space.h"
 #include "image-tools/ingest.h"
 #include "image-tools/output.h"
 #include "image-tools/published.h"
@@ -25,15 +26,18 @@ static int parent_take(const struct cli *cli, struct cr_store *store, struct cr_
     return cr_version_open(store, ret_parent, &version, err);
 }
 
-static int import_publish(struct cli *cli, struct ingest *ingest, struct cr_error *err)
+static int import_publish(struct cli *cli, struct ingest *ingest, struct cr_trim_report *report,
+                          struct cr_error *err)
 {
     int r = ingest_scan(ingest, err);
+    if (r == 0 && !cli_has(cli, OPT_NO_TRIM))
+        r = free_space_leave_out(cli, ingest, cli->operands[1], report, err);
     if (r < 0)
         return r;
     char what[CR_NAME_MAX + 32];
     snprintf(what, sizeof(what), "importing '%s'", cli->operands[0]);
     CLEANUP(progress_cleanup)
-    struct progress *progress = progress_new(cli, what, ranges_bytes(&ingest->data));
+    struct progress *progress = progress_new(cli, what, cr_extents_bytes(&ingest->data));
     ingest->progress = progress;
     r = ingest_run(ingest, cli->threads, err);
     return r < 0 ? r : stop_check(err);
@@ -60,12 +64,13 @@ int cmd_image_import(struct cli *cli, struct cr_error *err)
     r = cr_source_open(cli->operands[1], &options, &source, err);
     if (r < 0)
         return r;
+    CLEANUP(cr_trim_report_done) struct cr_trim_report report = {0};
     CLEANUP(ingest_done) struct ingest ingest = {.source = source, .store = store};
     r = cr_publish_begin(store, name.name, cr_source_size_bytes(source), NULL, &ingest.publish,
                          err);
     if (r < 0)
         return r;
-    r = import_publish(cli, &ingest, err);
+    r = import_publish(cli, &ingest, &report, err);
     if (r < 0) {
         cr_publish_abort(ingest.publish);
         return r;
@@ -74,5 +79,5 @@ int cmd_image_import(struct cli *cli, struct cr_error *err)
     struct cr_publish_stat stat;
     r = cr_publish_commit(ingest.publish, parent.name[0] ? &parent : NULL, message, &info, &stat,
                           err);
-    return r < 0 ? r : published_print(cli, name.name, &info, &stat, NULL, err);
+    return r < 0 ? r : published_print(cli, name.name, &info, &stat, &report, err);
 }

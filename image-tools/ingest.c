@@ -17,8 +17,8 @@
 
 void ingest_done(struct ingest *ingest)
 {
-    ranges_done(&ingest->data);
-    ranges_done(&ingest->zeros);
+    cr_extents_done(&ingest->data);
+    cr_extents_done(&ingest->zeros);
 }
 
 /* --- which ranges hold what ------------------------------------------------------------------- */
@@ -29,9 +29,9 @@ static int scan_extent(void *context, uint64_t offset, uint64_t len, enum cr_ext
     if (stop_requested())
         return -ECANCELED;
     if (kind == CR_EXTENT_DATA)
-        return ranges_add(&ingest->data, offset, len);
+        return cr_extents_add(&ingest->data, offset, len);
     if (kind == CR_EXTENT_ZERO && ingest->base != NULL)
-        return ranges_add(&ingest->zeros, offset, len);
+        return cr_extents_add(&ingest->zeros, offset, len);
     return 0;
 }
 
@@ -42,6 +42,30 @@ int ingest_scan(struct ingest *ingest, struct cr_error *err)
     if (r < 0 && stop_requested())
         return stop_check(err);
     return r == -ENOMEM ? cr_error_errno(err, r, "cannot list the data of the image") : r;
+}
+
+int ingest_leave_out(struct ingest *ingest, const struct cr_extents *free_space,
+                     struct cr_error *err)
+{
+    struct cr_extents kept = {0};
+    int r = 0;
+    for (size_t i = 0; i < ingest->data.count && r == 0; i++) {
+        uint64_t at = ingest->data.items[i].offset, end = at + ingest->data.items[i].len;
+        while (at < end && r == 0) {
+            const struct cr_extent *next = cr_extents_next(free_space, at);
+            uint64_t to = next == NULL || next->offset > end ? end : next->offset;
+            if (to > at)
+                r = cr_extents_add(&kept, at, to - at);
+            at = next == NULL ? end : next->offset + next->len;
+        }
+    }
+    if (r < 0) {
+        cr_extents_done(&kept);
+        return cr_error_errno(err, r, "cannot leave out free space");
+    }
+    cr_extents_done(&ingest->data);
+    ingest->data = kept;
+    return 0;
 }
 
 /* --- one slice -------------------------------------------------------------------------------- */
@@ -62,12 +86,19 @@ struct window {
     uint64_t offset, end;
 };
 
-static bool window_part(const struct window *window, const struct ranges *ranges, size_t i,
+/* The index of the first range that ends behind `offset`; `count` when there is none. */
+static size_t extents_find(const struct cr_extents *extents, uint64_t offset)
+{
+    const struct cr_extent *found = cr_extents_next(extents, offset);
+    return found == NULL ? extents->count : (size_t)(found - extents->items);
+}
+
+static bool window_part(const struct window *window, const struct cr_extents *extents, size_t i,
                         struct window *ret_part)
 {
-    if (i >= ranges->count || ranges->items[i].offset >= window->end)
+    if (i >= extents->count || extents->items[i].offset >= window->end)
         return false;
-    uint64_t from = ranges->items[i].offset, to = from + ranges->items[i].len;
+    uint64_t from = extents->items[i].offset, to = from + extents->items[i].len;
     ret_part->offset = from > window->offset ? from : window->offset;
     ret_part->end = to < window->end ? to : window->end;
     return true;
@@ -78,8 +109,8 @@ static bool window_part(const struct window *window, const struct ranges *ranges
 static int slice_read(struct run *run, unsigned worker, const struct window *slice, uint8_t *bytes,
                       uint64_t *ret_bytes, struct cr_error *err)
 {
-    const struct ranges *data = &run->ingest->data;
-    size_t i = ranges_find(data, slice->offset);
+    const struct cr_extents *data = &run->ingest->data;
+    size_t i = extents_find(data, slice->offset);
     struct window group = {0}, next;
     *ret_bytes = 0;
     while (window_part(slice, data, i, &group)) {
@@ -97,11 +128,12 @@ static int slice_read(struct run *run, unsigned worker, const struct window *sli
 }
 
 /* Bit n: a range touches chunk n of the slice. */
-static uint64_t slice_touched(const struct window *slice, const struct ranges *ranges)
+static uint64_t slice_touched(const struct window *slice, const struct cr_extents *extents)
 {
     uint64_t bits = 0;
     struct window part;
-    for (size_t i = ranges_find(ranges, slice->offset); window_part(slice, ranges, i, &part); i++) {
+    for (size_t i = extents_find(extents, slice->offset); window_part(slice, extents, i, &part);
+         i++) {
         uint64_t first = (part.offset - slice->offset) >> CR_CHUNK_SHIFT;
         uint64_t last = (part.end - 1 - slice->offset) >> CR_CHUNK_SHIFT;
         for (uint64_t n = first; n <= last; n++)
@@ -132,8 +164,8 @@ static int base_chunk_read(const struct ingest *ingest, uint64_t index, uint8_t 
 static int chunk_complete(const struct ingest *ingest, const struct window *chunk, uint64_t index,
                           uint8_t *bytes, uint8_t *base_bytes, struct cr_error *err)
 {
-    size_t d = ranges_find(&ingest->data, chunk->offset);
-    size_t z = ranges_find(&ingest->zeros, chunk->offset);
+    size_t d = extents_find(&ingest->data, chunk->offset);
+    size_t z = extents_find(&ingest->zeros, chunk->offset);
     uint64_t at = chunk->offset;
     bool base_is_read = false;
     while (at < chunk->end) {

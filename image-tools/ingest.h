@@ -9,15 +9,15 @@
 #pragma once
 
 #include "image-tools/progress.h"
-#include "image-tools/ranges.h"
+#include "lib/base/extents.h"
 #include "lib/blk/source.h"
 #include "lib/store/publish.h"
 
 struct ingest {
     struct cr_source *source;
     struct cr_publish *publish;
-    struct ranges data;  /* to be read from the source */
-    struct ranges zeros; /* zero now, whatever the base holds there; import needs none */
+    struct cr_extents data;  /* to be read from the source */
+    struct cr_extents zeros; /* zero now, whatever the base holds there; import needs none */
     struct cr_store *store;
     struct cr_version *base; /* holds what is in neither; NULL = zeros */
     struct progress *progress;
@@ -28,6 +28,10 @@ void ingest_done(struct ingest *ingest);
 
 /* Fill `data`, and `zeros` if there is a base, from the block status of the source. */
 int ingest_scan(struct ingest *ingest, struct cr_error *err);
+
+/* Take the free space of file systems out of what is to be read. Returns 0 or -ENOMEM. */
+int ingest_leave_out(struct ingest *ingest, const struct cr_extents *free_space,
+                     struct cr_error *err);
 
 /*
  * Publish every chunk that a range touches. `threads` is at most the number of connections of the

@@ -9,7 +9,5 @@
         (void)cli;                                                                                 \
         return cr_error_set(err, -ENOSYS, "this command comes later");                             \
     }
-PENDING(cmd_image_verify)
-PENDING(cmd_image_export)
 PENDING(cmd_pki_init)
 PENDING(cmd_pki_issue)

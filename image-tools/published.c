@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "image-tools/published.h"
 
+#include "image-tools/free_space.h"
 #include "lib/base/num.h"
 
 #include <errno.h>
@@ -18,21 +19,25 @@ int published_name(const struct cli *cli, struct cr_ref *ret_name, struct cr_err
 }
 
 int published_print(const struct cli *cli, const char *name, const struct cr_version_info *info,
-                    const struct cr_publish_stat *stat, json_t *more, struct cr_error *err)
+                    const struct cr_publish_stat *stat, const struct cr_trim_report *report,
+                    struct cr_error *err)
 {
     if (cli_has(cli, OPT_JSON)) {
         json_t *json = output_version(name, info);
         json_object_set_new(json, "new_chunks", json_integer((json_int_t)stat->new_chunks));
-        if (more != NULL)
-            json_object_set(json, "trim", more);
+        if (report != NULL)
+            json_object_set_new(json, "free_space", free_space_json(report));
         return output_json(json, err);
     }
     char root[CR_ID_HEX], disk[CR_BYTES_TEXT], data[CR_BYTES_TEXT], stored[CR_BYTES_TEXT];
     printf("%s@%" PRIu64 " %s\n", name, info->number, cr_id_format(&info->root, root));
-    if (!cli_has(cli, OPT_QUIET))
-        printf("  disk %s, data %s, %s new to the store\n",
-               cr_bytes_format(info->disk_bytes, disk, sizeof(disk)),
-               cr_bytes_format(info->data_bytes, data, sizeof(data)),
-               cr_bytes_format(info->stored_bytes, stored, sizeof(stored)));
+    if (cli_has(cli, OPT_QUIET))
+        return 0;
+    printf("  disk %s, data %s, %s new to the store\n",
+           cr_bytes_format(info->disk_bytes, disk, sizeof(disk)),
+           cr_bytes_format(info->data_bytes, data, sizeof(data)),
+           cr_bytes_format(info->stored_bytes, stored, sizeof(stored)));
+    if (report != NULL)
+        free_space_print(report);
     return 0;
 }
