@@ -3,9 +3,9 @@
 
 PACKAGES_BUILD := gcc libc6-dev pkgconf nbdkit-plugin-dev libnbd-dev libvirt-dev \
 	libcurl4-openssl-dev libssl-dev libzstd-dev libjansson-dev libmicrohttpd-dev libgnutls28-dev \
-	libblkid-dev libext2fs-dev
+	libblkid-dev libext2fs-dev ntfs-3g-dev
 PACKAGES_RUN := nbdkit libnbd-bin qemu-system-x86 qemu-utils qemu-block-extra ovmf \
-	libvirt-daemon libvirt-daemon-driver-qemu xfsprogs ntfs-3g partclone fuse3
+	libvirt-daemon libvirt-daemon-driver-qemu xfsprogs ntfs-3g qemu-system-common fuse3
 PACKAGES_TEST := libcmocka-dev curl jq strace gnutls-bin e2fsprogs fdisk mtools dosfstools \
 	syslinux syslinux-common busybox-static mandoc fio openssl python3
 PACKAGES_DEMO := mmdebstrap fakeroot uidmap
@@ -16,7 +16,7 @@ PACKAGES := $(PACKAGES_BUILD) $(PACKAGES_RUN) $(PACKAGES_TEST) $(PACKAGES_DEMO) 
 	$(PACKAGES_LINT)
 
 # What pkg-config is asked for.
-PKGS_LIB := libzstd libcrypto libssl jansson libcurl libnbd blkid ext2fs com_err
+PKGS_LIB := libzstd libcrypto libssl jansson libcurl libnbd blkid ext2fs com_err libntfs-3g
 PKGS_CHUNKD := libmicrohttpd gnutls
 PKGS_AGENT := libvirt libvirt-qemu
 PKGS_TEST := cmocka nbdkit

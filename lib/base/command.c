@@ -8,10 +8,12 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-#define LISTEN_FD_FIRST 3 /* where socket activation expects the first socket */
+#define STOP_PATIENCE_MS 5000
+#define LISTEN_FD_FIRST  3 /* where socket activation expects the first socket */
 
 extern char **environ;
 
@@ -90,7 +92,7 @@ static _Noreturn void child_run(const struct cr_command *command, struct child_e
             signal(s, SIG_DFL);
         sigprocmask(SIG_SETMASK, &none, NULL);
         setpgid(0, 0);
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        prctl(PR_SET_PDEATHSIG, SIGTERM);
         if (getppid() != parent) /* it died before the prctl */
             _exit(127);
         if (command->listen_fd >= 0)
@@ -160,7 +162,12 @@ void cr_command_stop(pid_t pid)
 {
     if (pid <= 0)
         return;
-    kill(pid, SIGKILL);
+    struct pollfd ended = {.fd = pidfd_open(pid, 0), .events = POLLIN};
+    kill(pid, SIGTERM);
+    if (ended.fd < 0 || poll(&ended, 1, STOP_PATIENCE_MS) != 1)
+        kill(pid, SIGKILL);
+    if (ended.fd >= 0)
+        close(ended.fd);
     command_wait(pid);
 }
 

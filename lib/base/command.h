@@ -24,7 +24,10 @@ struct cr_command {
  */
 int cr_command_start(const struct cr_command *command, pid_t *ret_pid, struct cr_error *err);
 
-/* Kill the child and reap it. A pid of 0 or less is ignored. */
+/*
+ * End the child with SIGTERM, with SIGKILL when that takes more than some seconds, and reap it. A
+ * pid of 0 or less is ignored.
+ */
 void cr_command_stop(pid_t pid);
 
 /*

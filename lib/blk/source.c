@@ -25,7 +25,7 @@ struct cr_source {
     unsigned connection_count;
 };
 
-/* --- opening and closing --------------------------------------------------------------------- */
+/* --- opening and closing -------------------------------------------------------------------- */
 
 static int nbd_failed(struct cr_source *source, const char *what, struct cr_error *err)
 {
@@ -142,13 +142,17 @@ const char *cr_source_uri(const struct cr_source *source)
     return source->server.uri;
 }
 
+const char *cr_source_socket(const struct cr_source *source)
+{
+    return source->server.socket;
+}
+
 unsigned cr_source_connections(const struct cr_source *source)
 {
     return source->connection_count;
 }
 
-/* --- reading
- * -------------------------------------------------------------------------------------- */
+/* --- reading -------------------------------------------------------------------------------- */
 
 static int range_check(const struct cr_source *source, unsigned connection, uint64_t offset,
                        uint64_t len, struct cr_error *err)
@@ -204,8 +208,7 @@ int cr_source_read(struct cr_source *source, unsigned connection, void *data, si
     return r < 0 ? r : 0;
 }
 
-/* --- extents
- * -------------------------------------------------------------------------------------- */
+/* --- extents -------------------------------------------------------------------------------- */
 
 /* The answer of one metadata context: pairs of length and flags, as libnbd hands them over. */
 struct status_list {

@@ -63,6 +63,9 @@ const char *cr_source_backing(const struct cr_source *source);
 /* Where other NBD clients reach the disk while the source is open: nbd+unix:///?socket=... */
 const char *cr_source_uri(const struct cr_source *source);
 
+/* The path of that socket. */
+const char *cr_source_socket(const struct cr_source *source);
+
 /* The number of connections. */
 unsigned cr_source_connections(const struct cr_source *source);
 
