@@ -61,6 +61,7 @@
 
 /* Servers: their names and certificates, and what they say (PROTOCOL.md). */
 #define CR_HOST_BYTES_MAX         253U
+#define CR_CERT_NAMES_MAX         64U
 #define CR_PEM_BYTES_MAX          (1 * CR_MIB)
 #define CR_HTTP_HEAD_BYTES_MAX    (32 * CR_KIB) /* request line and headers */
 #define CR_HTTP_SENTENCE_MAX      512U          /* the body of a refusal */
