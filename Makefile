@@ -127,6 +127,9 @@ deps: ## install the Debian packages that are missing (sudo when not root)
 check: deps ## run the tests (brings its own packages)
 	$(Q)$(MAKE) --no-print-directory check-built
 
+check-long: deps ## all tests, the long ones in full
+	$(Q)CHECK_LONG=1 TEST_TIMEOUT_S=3000 $(MAKE) --no-print-directory check-built
+
 demo: deps ## the main job: image, server, seat, clean desktop (brings its own packages)
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)BUILD=$(CURDIR)/$(B) tests/system/demo.sh
@@ -147,6 +150,18 @@ asan: deps ## run the unit tests under the address and undefined-behaviour sanit
 
 fuzz: deps ## fuzz every parser for FUZZ_SECONDS (60) each
 	$(Q)$(MAKE) --no-print-directory VARIANT=fuzz fuzz-run
+
+MANUALS = $(wildcard server/*/*.[1-8] client/*/*.[1-8] image-tools/man/*.[1-8])
+
+install: all ## install below DESTDIR and PREFIX (/usr/local)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(NBDKIT_PLUGIN_DIR) \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	install -m 755 $(PROGRAMS:%=$(B)/bin/%) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(PLUGINS:%=$(B)/plugins/%.so) $(DESTDIR)$(NBDKIT_PLUGIN_DIR)
+	for page in $(MANUALS); do \
+		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
+	install -m 644 image-tools/completion/carrel.bash \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/carrel
 
 clean: ## remove build/
 	rm -rf build
