@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+/* carrel-agent: runs a desktop on this seat. The table below is what --help prints. */
+#include "client/agent/report.h"
+#include "client/agent/session.h"
+#include "lib/base/fd.h"
+#include "lib/base/mem.h"
+#include "lib/image/head.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <signal.h>
+#include <string.h>
+
+enum option_id {
+    OPTION_SERVER = 256,
+    OPTION_IMAGE,
+    OPTION_CACHE,
+    OPTION_PKI,
+    OPTION_DESKTOP,
+    OPTION_RUN_DIR,
+    OPTION_BLOCKD,
+    OPTION_OVERLAY_KEEP,
+    OPTION_JSON,
+    OPTION_HELP,
+    OPTION_VERSION,
+};
+
+static const struct option_text {
+    enum option_id id;
+    const char *name;
+    const char *takes; /* NULL: nothing */
+    const char *help;
+} option_texts[] = {
+    {OPTION_SERVER, "server", "URL", "the image server, https://HOST:PORT"},
+    {OPTION_IMAGE, "image", "NAME[@N]", "the image; without @N its newest version"},
+    {OPTION_CACHE, "cache", "DIR", "the cache folder; overlays live in it, too"},
+    {OPTION_PKI, "pki", "DIR", "certificates: ca.pem, cert.pem and key.pem"},
+    {OPTION_DESKTOP, "desktop", "FILE", "the virtual hardware, lines of key = value"},
+    {OPTION_RUN_DIR, "run-dir", "DIR", "sockets and state (/run/carrel, or below XDG_RUNTIME_DIR)"},
+    {OPTION_BLOCKD, "blockd", "PATH", "the program carrel-blockd"},
+    {OPTION_OVERLAY_KEEP, "overlay-keep", "FILE", "keep what the guest writes, as qcow2, in FILE"},
+    {OPTION_JSON, "json", NULL, "report states as JSON objects, one a line"},
+    {OPTION_HELP, "help", NULL, "print this and end"},
+    {OPTION_VERSION, "version", NULL, "print the version and end"},
+};
+
+static void help_print(void)
+{
+    printf("usage: carrel-agent run --server URL --image NAME[@N] --cache DIR [options]\n\n"
+           "Start a desktop on a clean, throw-away overlay of an image; end with SIGTERM.\n\n");
+    for (size_t i = 0; i < CR_ARRAY_LEN(option_texts); i++) {
+        const struct option_text *text = &option_texts[i];
+        char left[64];
+        snprintf(left, sizeof(left), "--%s%s%s", text->name, text->takes ? " " : "",
+                 text->takes ? text->takes : "");
+        printf("  %-22s %s\n", left, text->help);
+    }
+    printf("\nKeys of a desktop file:\n");
+    const char *takes = NULL;
+    for (size_t i = 0; cr_desktop_key(i, &takes) != NULL; i++)
+        printf("  %-22s %s\n", cr_desktop_key(i, &takes), takes);
+}
+
+static int usage_error(const char *text)
+{
+    fprintf(stderr, "carrel-agent: %s; see carrel-agent --help\n", text);
+    return 2;
+}
+
+static int fail(const struct cr_error *err)
+{
+    fprintf(stderr, "carrel-agent: %s\n", err->text);
+    return 1;
+}
+
+/* carrel-blockd beside this program, otherwise wherever PATH finds it. */
+static const char *blockd_default(char *path, size_t size)
+{
+    static const char name[] = "carrel-blockd";
+    ssize_t n = readlink("/proc/self/exe", path, size);
+    if (n <= 0 || (size_t)n >= size)
+        return name;
+    path[n] = '\0';
+    char *slash = strrchr(path, '/');
+    if (slash == NULL || (size_t)(slash + 1 - path) + sizeof(name) > size)
+        return name;
+    memcpy(slash + 1, name, sizeof(name));
+    return access(path, X_OK) == 0 ? path : name;
+}
+
+static int desktop_read(const char *path, struct cr_desktop *ret_desktop, struct cr_error *err)
+{
+    CLEANUP_BUF struct cr_buf bytes = CR_BUF_INIT(CR_DESKTOP_BYTES_MAX);
+    int r = cr_file_read(AT_FDCWD, path, &bytes);
+    if (r == -EMSGSIZE)
+        return cr_error_set(err, r,
+                            "reading desktop file '%s': it is larger than %llu bytes; is it a "
+                            "desktop file?",
+                            path, CR_DESKTOP_BYTES_MAX);
+    if (r < 0)
+        return cr_error_errno(err, r, "reading desktop file '%s'", path);
+    return cr_desktop_parse(path, bytes.data, bytes.len, ret_desktop, err);
+}
+
+struct arguments {
+    struct session_options session;
+    const char *desktop;
+    bool json, help, version;
+};
+
+/* Returns 0, or the exit status of a usage error. */
+static int arguments_parse(int argc, char **argv, struct arguments *arguments)
+{
+    struct option long_options[CR_ARRAY_LEN(option_texts) + 1] = {0};
+    for (size_t i = 0; i < CR_ARRAY_LEN(option_texts); i++) {
+        long_options[i].name = option_texts[i].name;
+        long_options[i].has_arg = option_texts[i].takes ? required_argument : no_argument;
+        long_options[i].val = option_texts[i].id;
+    }
+    opterr = 0;
+    for (int id; (id = getopt_long(argc, argv, ":", long_options, NULL)) != -1;) {
+        char text[256];
+        switch (id) {
+        case OPTION_SERVER:
+            arguments->session.server = optarg;
+            break;
+        case OPTION_IMAGE:
+            arguments->session.image = optarg;
+            break;
+        case OPTION_CACHE:
+            arguments->session.cache = optarg;
+            break;
+        case OPTION_PKI:
+            arguments->session.pki = optarg;
+            break;
+        case OPTION_DESKTOP:
+            arguments->desktop = optarg;
+            break;
+        case OPTION_RUN_DIR:
+            arguments->session.run_dir = optarg;
+            break;
+        case OPTION_BLOCKD:
+            arguments->session.blockd = optarg;
+            break;
+        case OPTION_OVERLAY_KEEP:
+            arguments->session.keep = optarg;
+            break;
+        case OPTION_JSON:
+            arguments->json = true;
+            break;
+        case OPTION_HELP:
+            arguments->help = true;
+            break;
+        case OPTION_VERSION:
+            arguments->version = true;
+            break;
+        default:
+            snprintf(text, sizeof(text), "option '%.100s' %s", argv[optind - 1],
+                     id == ':' ? "needs a value" : "is unknown");
+            return usage_error(text);
+        }
+    }
+    return 0;
+}
+
+/* The parts of `arguments` that must be there. Returns 0 or the exit status. */
+static int arguments_check(int argc, char **argv, const struct arguments *arguments)
+{
+    char text[256];
+    if (optind >= argc)
+        return usage_error("no command; the command is 'run'");
+    if (strcmp(argv[optind], "run") != 0 || optind + 1 < argc) {
+        const char *odd = strcmp(argv[optind], "run") != 0 ? argv[optind] : argv[optind + 1];
+        snprintf(text, sizeof(text), "unknown command '%.100s'; the command is 'run'", odd);
+        return usage_error(text);
+    }
+    if (arguments->session.server == NULL)
+        return usage_error("no server; name it with --server URL");
+    if (arguments->session.image == NULL)
+        return usage_error("no image; name it with --image NAME[@N]");
+    if (arguments->session.cache == NULL)
+        return usage_error("no cache folder; name it with --cache DIR");
+    return 0;
+}
+
+/* An absolute form of the path, which libvirt and QEMU need; its last part need not exist yet. */
+static int path_absolute(const char *path, char *out, size_t size, struct cr_error *err)
+{
+    char here[PATH_MAX] = "";
+    if (path[0] != '/' && getcwd(here, sizeof(here)) == NULL)
+        return cr_error_errno(err, -errno, "finding the current folder");
+    int n = snprintf(out, size, "%s%s%s", here, path[0] != '/' ? "/" : "", path);
+    return n < 0 || (size_t)n >= size
+               ? cr_error_set(err, -ENAMETOOLONG, "using '%s': the path is too long", path)
+               : 0;
+}
+
+static int run(struct arguments *arguments, struct cr_error *err)
+{
+    struct session_options *session = &arguments->session;
+    struct cr_ref ref;
+    sigset_t signals;
+    char blockd[PATH_MAX], cache[PATH_MAX], keep[PATH_MAX];
+
+    cr_desktop_init(&session->desktop);
+    int r = cr_ref_parse(session->image, &ref, err);
+    if (r == 0 && arguments->desktop != NULL)
+        r = desktop_read(arguments->desktop, &session->desktop, err);
+    if (r == 0)
+        r = path_absolute(session->cache, cache, sizeof(cache), err);
+    if (r == 0 && session->keep != NULL)
+        r = path_absolute(session->keep, keep, sizeof(keep), err);
+    if (r < 0)
+        return r;
+    session->cache = cache;
+    session->keep = session->keep != NULL ? keep : NULL;
+    if (session->blockd == NULL)
+        session->blockd = blockd_default(blockd, sizeof(blockd));
+
+    /* Before any thread is made, so that all of them leave the signals to the session. */
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    report_use_json(arguments->json);
+    return session_run(session, err);
+}
+
+int main(int argc, char **argv)
+{
+    struct arguments arguments = {0};
+    struct cr_error err = {""};
+
+    int status = arguments_parse(argc, argv, &arguments);
+    if (status != 0)
+        return status;
+    if (arguments.help) {
+        help_print();
+        return 0;
+    }
+    if (arguments.version) {
+        printf("carrel-agent %s\n", CARREL_VERSION);
+        return 0;
+    }
+    status = arguments_check(argc, argv, &arguments);
+    if (status != 0)
+        return status;
+    return run(&arguments, &err) < 0 ? fail(&err) : 0;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the agent tells: the states of a session on stdout, warnings on stderr.
+ *
+ *   state: running                 or with --json
+ * {"time":"2024-05-01T08:00:00.123Z","state":"running"} state: stopped (guest powered off) ...
+ * "detail":"guest powered off"
+ *
+ * carrel-agent(1) lists the states; the table is in report.c.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+enum state {
+    STATE_STARTING,  /* blockd is being started, the image looked up */
+    STATE_RUNNING,   /* the machine runs */
+    STATE_REBOOTING, /* the guest rebooted: the machine is being made anew */
+    STATE_WAITING,   /* blockd died; the machine waits for its successor */
+    STATE_PAUSED,    /* a read or write failed; the machine stands still and will try again */
+    STATE_STOPPING,  /* asked to stop */
+    STATE_STOPPED,   /* the machine is gone, and the overlay with it */
+    STATE_FAILED,    /* the session ended on an error; the sentence is on stderr */
+};
+
+/* From here on states are JSON objects. */
+void report_use_json(bool json);
+
+/* One line; `detail` may be NULL. */
+void report_state(enum state state, const char *detail);
+
+void report_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* The state's word, as printed. */
+const char *report_word(enum state state);

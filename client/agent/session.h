@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One desktop's life on one seat: from a name to a clean machine, and back to nothing.
+ *
+ *      carrel-blockd ──ready NAME@N──▶ overlay made ──▶ machine started ──▶ running
+ *            │ died                        ▲                                │ guest rebooted
+ *            └──▶ waiting, started again   └── machine ended, overlay gone ◀┘
+ *
+ *      running ── signal, guest off, crash ──▶ machine ended ▶ blockd stopped ▶ overlay gone
+ */
+#pragma once
+
+#include "lib/base/error.h"
+#include "lib/desktop/desktop.h"
+
+/* What `carrel-agent run` was told; everything is borrowed. */
+struct session_options {
+    const char *server;
+    const char *image; /* NAME or NAME@N */
+    const char *cache;
+    const char *pki;     /* NULL: none */
+    const char *run_dir; /* NULL: the default */
+    const char *blockd;  /* the program */
+    const char *keep;    /* --overlay-keep, NULL: the overlay is thrown away */
+    struct cr_desktop desktop;
+};
+
+/*
+ * Run a session to its end, reporting its states. SIGTERM, SIGINT and SIGHUP must be blocked in
+ * every thread: the session takes them as the wish to stop. Returns 0 when the guest switched
+ * itself off or a signal ended the session, otherwise -errno.
+ */
+int session_run(const struct session_options *options, struct cr_error *err);

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* A desktop as libvirt's domain XML. Text out; libvirt itself is not called here. */
+#pragma once
+
+#include "lib/base/buf.h"
+#include "lib/desktop/desktop.h"
+
+#include <stdbool.h>
+
+/* More XML than any desktop makes. */
+#define CR_DOMAIN_XML_BYTES_MAX (64 * CR_KIB)
+
+/* One session of a desktop. Everything is borrowed for the call; paths are absolute. */
+struct cr_domain {
+    const struct cr_desktop *desktop;
+    const char *name;       /* the domain's name */
+    bool kvm;               /* false: software emulation */
+    const char *overlay;    /* the qcow2 file that takes the writes */
+    const char *nbd_socket; /* where its base is served */
+    const char *nbd_export; /* NAME@N */
+    const char *nvram;      /* the session's copy of the UEFI variables; only with UEFI */
+    const char *vnc_socket; /* only with CR_DISPLAY_VNC */
+};
+
+/* Append the XML to `out`. Returns 0, -EMSGSIZE past the buffer's maximum, or -ENOMEM. */
+int cr_domain_xml_format(const struct cr_domain *domain, struct cr_buf *out);
