@@ -70,8 +70,7 @@ static uint64_t cost(size_t len)
     return len + sizeof(struct entry);
 }
 
-/* --- the table of a shard; its lock is held ------------------------------------------------------
- */
+/* --- the table of a shard; its lock is held ------------------------------------------ */
 
 static struct entry **bucket_of(const struct shard *shard, const struct cr_id *id)
 {
@@ -170,8 +169,7 @@ static struct entry *ring_evict(struct shard *shard)
     return NULL;
 }
 
-/* --- the budget; no lock is held -----------------------------------------------------------------
- */
+/* --- the budget; no lock is held ----------------------------------------------------- */
 
 static void entry_free(struct entry *entry)
 {
@@ -205,8 +203,7 @@ static void shrink(struct cr_cache *cache)
     }
 }
 
-/* --- looking up, waiting, landing ----------------------------------------------------------------
- */
+/* --- looking up, waiting, landing ---------------------------------------------------- */
 
 static void pin(struct entry *entry)
 {
@@ -479,8 +476,7 @@ void cr_cache_release(struct cr_cache *cache, const struct cr_cache_entry *pub)
     (void)before;
 }
 
-/* --- the whole cache -----------------------------------------------------------------------------
- */
+/* --- the whole cache ----------------------------------------------------------------- */
 
 int cr_cache_new(uint64_t max_bytes, struct cr_cache **ret_cache)
 {

@@ -57,8 +57,7 @@ int cr_cache_put(struct cr_cache *cache, const struct cr_id *id, uint8_t *data, 
 void cr_cache_release(struct cr_cache *cache, const struct cr_cache_entry *entry);
 void cr_cache_stat(struct cr_cache *cache, struct cr_cache_stat *ret_stat);
 
-/* --- many at once --------------------------------------------------------------------------------
- */
+/* --- many at once -------------------------------------------------------------------- */
 
 #define CR_CACHE_BATCH_MAX CR_BATCH_IDS_MAX
 

@@ -50,8 +50,7 @@ struct cr_version *cr_disk_version(struct cr_disk *disk)
     return disk->version;
 }
 
-/* --- from the store into the cache ---------------------------------------------------------------
- */
+/* --- from the store into the cache --------------------------------------------------- */
 
 struct load {
     struct cr_cache_claim *claim;
@@ -100,38 +99,19 @@ static int load_chunks(void *context, struct cr_cache_claim *claim, const struct
     return store->ops->chunks_get(store, ids, count, take_frame, &load, err);
 }
 
-/* --- reading -------------------------------------------------------------------------------------
- */
-
-/* The part of one chunk that a read wants. */
-struct piece {
-    uint64_t index; /* of the chunk */
-    uint32_t from;  /* bytes into the chunk */
-    uint32_t bytes;
-    uint8_t *out; /* NULL: nothing is copied */
-};
-
-static struct piece piece_at(const struct cr_disk *disk, uint8_t *out, uint64_t len,
-                             uint64_t offset)
-{
-    uint64_t index = offset >> CR_CHUNK_SHIFT;
-    uint32_t from = offset & (CR_CHUNK_BYTES - 1);
-    uint32_t room = cr_chunk_bytes(disk->disk_bytes, index) - from;
-    return (struct piece){index, from, len < room ? (uint32_t)len : room, out};
-}
+/* --- reading ------------------------------------------------------------------------- */
 
 /* Copy out of a verified chunk, which has the length that its place demands or else is refused. */
-static int piece_copy(const struct cr_disk *disk, const struct piece *piece,
+static int piece_copy(const struct cr_disk *disk, const struct cr_piece *piece,
                       const struct cr_cache_entry *entry, const struct cr_id *id,
                       struct cr_error *err)
 {
-    uint32_t expected = cr_chunk_bytes(disk->disk_bytes, piece->index);
     char hex[CR_ID_HEX], ref[CR_REF_TEXT];
-    if (entry->len != expected)
+    if (entry->len != piece->chunk_bytes)
         return cr_error_set(err, -EBADMSG,
                             "'%s' is corrupted: chunk '%s' has %zu bytes where %u belong",
                             cr_ref_format(cr_version_ref(disk->version), ref),
-                            cr_id_format(id, hex), entry->len, expected);
+                            cr_id_format(id, hex), entry->len, piece->chunk_bytes);
     if (piece->out != NULL)
         memcpy(piece->out, entry->data + piece->from, piece->bytes);
     return 0;
@@ -146,7 +126,7 @@ static int read_failed(const struct cr_disk *disk, int result, struct cr_error *
 }
 
 /* One request of many chunks: what is in memory is copied, the rest fetched together. */
-static int read_window(struct cr_disk *disk, const struct piece *pieces, const struct cr_id *ids,
+static int read_window(struct cr_disk *disk, const struct cr_piece *pieces, const struct cr_id *ids,
                        size_t count, struct cr_error *err)
 {
     const struct cr_cache_entry *entries[WINDOW_CHUNKS];
@@ -164,11 +144,11 @@ static int read_window(struct cr_disk *disk, const struct piece *pieces, const s
 static int read_pieces(struct cr_disk *disk, uint8_t *out, uint64_t len, uint64_t offset,
                        struct cr_error *err)
 {
-    struct piece pieces[WINDOW_CHUNKS];
+    struct cr_piece pieces[WINDOW_CHUNKS];
     struct cr_id ids[WINDOW_CHUNKS];
     size_t count = 0;
     while (len > 0) {
-        struct piece piece = piece_at(disk, out, len, offset);
+        struct cr_piece piece = cr_piece_first(disk->disk_bytes, out, len, offset);
         const struct cr_id *id = NULL;
         int r = cr_lookup_chunk(disk->version, piece.index, &id, err);
         if (r < 0)
@@ -194,7 +174,7 @@ static int read_pieces(struct cr_disk *disk, uint8_t *out, uint64_t len, uint64_
 }
 
 /* Most reads of a guest: inside one chunk that is in memory. Returns 1 when this one is not. */
-static int read_hot(struct cr_disk *disk, const struct piece *piece, struct cr_error *err)
+static int read_hot(struct cr_disk *disk, const struct cr_piece *piece, struct cr_error *err)
 {
     const struct cr_id *id = NULL;
     int r = cr_lookup_chunk(disk->version, piece->index, &id, err);
@@ -212,23 +192,13 @@ static int read_hot(struct cr_disk *disk, const struct piece *piece, struct cr_e
     return r;
 }
 
-static int check_range(const struct cr_disk *disk, uint64_t len, uint64_t offset,
-                       struct cr_error *err)
-{
-    if (offset <= disk->disk_bytes && len <= disk->disk_bytes - offset)
-        return 0;
-    return cr_error_set(err, -EINVAL, "a read of %llu bytes at %llu is outside the disk of %llu",
-                        (unsigned long long)len, (unsigned long long)offset,
-                        (unsigned long long)disk->disk_bytes);
-}
-
 int cr_disk_read(struct cr_disk *disk, void *data, size_t len, uint64_t offset,
                  struct cr_error *err)
 {
-    int r = check_range(disk, len, offset, err);
+    int r = cr_range_check(disk->disk_bytes, len, offset, err);
     if (r < 0 || len == 0)
         return r;
-    struct piece piece = piece_at(disk, data, len, offset);
+    struct cr_piece piece = cr_piece_first(disk->disk_bytes, data, len, offset);
     if (piece.bytes == len) {
         r = read_hot(disk, &piece, err);
         if (r <= 0)
@@ -239,14 +209,14 @@ int cr_disk_read(struct cr_disk *disk, void *data, size_t len, uint64_t offset,
 
 int cr_disk_prefetch(struct cr_disk *disk, uint64_t len, uint64_t offset, struct cr_error *err)
 {
-    int r = check_range(disk, len, offset, err);
+    int r = cr_range_check(disk->disk_bytes, len, offset, err);
     return r < 0 ? r : read_pieces(disk, NULL, len, offset, err);
 }
 
 int cr_disk_extent(struct cr_disk *disk, uint64_t offset, uint64_t max, uint64_t *ret_len,
                    bool *ret_hole, struct cr_error *err)
 {
-    int r = max == 0 ? -EINVAL : check_range(disk, 1, offset, err);
+    int r = max == 0 ? -EINVAL : cr_range_check(disk->disk_bytes, 1, offset, err);
     if (r == 0)
         r = cr_lookup_extent(disk->version, offset, max, ret_len, ret_hole, err);
     return r;

@@ -18,3 +18,18 @@ int cr_lookup_chunk(struct cr_version *version, uint64_t index, const struct cr_
  */
 int cr_lookup_extent(struct cr_version *version, uint64_t offset, uint64_t max_bytes,
                      uint64_t *ret_bytes, bool *ret_hole, struct cr_error *err);
+
+/* The part of one chunk that a read of the disk wants. */
+struct cr_piece {
+    uint64_t index;       /* of the chunk */
+    uint32_t from;        /* bytes into the chunk */
+    uint32_t bytes;       /* that are wanted */
+    uint32_t chunk_bytes; /* that the whole chunk has */
+    uint8_t *out;         /* NULL: nobody wants a copy */
+};
+
+/* The first piece of a read of `len` > 0 bytes at `offset` into `out`. */
+struct cr_piece cr_piece_first(uint64_t disk_bytes, uint8_t *out, uint64_t len, uint64_t offset);
+
+/* Is the range inside the disk? Returns 0 or -EINVAL with a sentence. */
+int cr_range_check(uint64_t disk_bytes, uint64_t len, uint64_t offset, struct cr_error *err);

@@ -36,8 +36,7 @@ struct handle {
     bool immutable; /* every connection that asks for this name gets this version */
 };
 
-/* --- settings ------------------------------------------------------------------------------------
- */
+/* --- settings ------------------------------------------------------------------------ */
 
 /* nbdkit changes to the root folder when it goes into the background. */
 static char *absolute_store(const char *uri)
@@ -118,8 +117,7 @@ static void plugin_dump(void)
     printf("carrel_chunk_bytes=%u\n", CR_CHUNK_BYTES);
 }
 
-/* --- from start to end ---------------------------------------------------------------------------
- */
+/* --- from start to end --------------------------------------------------------------- */
 
 static int fail(const struct cr_error *err)
 {
@@ -184,8 +182,7 @@ static void plugin_unload(void)
     free(config.pki);
 }
 
-/* --- connections ---------------------------------------------------------------------------------
- */
+/* --- connections --------------------------------------------------------------------- */
 
 struct only_name {
     unsigned count;
@@ -311,8 +308,7 @@ static int plugin_can_cache(void *opaque)
     return NBDKIT_CACHE_NATIVE;
 }
 
-/* --- requests ------------------------------------------------------------------------------------
- */
+/* --- requests ------------------------------------------------------------------------ */
 
 static int request_failed(int result, const struct cr_error *err)
 {

@@ -240,8 +240,7 @@ static void one_bad_value_fails_its_batch_and_spares_the_others(void **state)
     assert_int_equal(stat.entries, 8);
 }
 
-/* --- many threads --------------------------------------------------------------------------------
- */
+/* --- many threads -------------------------------------------------------------------- */
 
 struct crowd {
     struct cr_cache *cache;

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/seatcache/seatdisk.h"
+
+#include "lib/base/fd.h"
+#include "lib/base/mem.h"
+#include "lib/seatcache/objects.h"
+#include "lib/seatcache/window.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+static int folder_open(int dir_fd, const char *name, int *ret_fd, struct cr_error *err)
+{
+    int r = cr_dir_make(dir_fd, name, 0700);
+    if (r == 0) {
+        *ret_fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        r = *ret_fd < 0 ? -errno : 0;
+    }
+    return r < 0 ? cr_error_errno(err, r, "cannot use '%s' in the cache folder", name) : 0;
+}
+
+static int file_open(struct cr_seatdisk *disk, int dir_fd, struct cr_error *err)
+{
+    CLEANUP_CLOSE int disks_fd = -1;
+    char hex[CR_ID_HEX], name[CR_ID_HEX + 8];
+    int r = folder_open(dir_fd, "disks", &disks_fd, err);
+    if (r < 0)
+        return r;
+    snprintf(name, sizeof(name), "%s.disk",
+             cr_id_format(&cr_version_info(disk->version)->root, hex));
+    return cr_chunkfile_open(&disk->file, disks_fd, name, cr_version_disk_bytes(disk->version),
+                             err);
+}
+
+int cr_seatdisk_open(struct cr_store *store, const struct cr_ref *ref,
+                     const struct cr_seatdisk_options *options, struct cr_seatdisk **ret_disk,
+                     struct cr_error *err)
+{
+    CLEANUP(cr_seatdisk_cleanup) struct cr_seatdisk *disk = calloc(1, sizeof(*disk));
+    if (disk == NULL)
+        return cr_error_errno(err, -ENOMEM, "cannot open '%s'", ref->name);
+    disk->objects_fd = disk->file.fd = -1;
+    disk->warn = options->warn;
+    atomic_flag_clear(&disk->warned);
+    pthread_mutex_init(&disk->mutex, NULL);
+    pthread_cond_init(&disk->let_go, NULL);
+    int r = folder_open(options->dir_fd, "objects", &disk->objects_fd, err);
+    if (r == 0)
+        r = cr_seatobjects_new(store, disk->objects_fd, &disk->objects, err);
+    if (r == 0)
+        r = cr_version_open(disk->objects, ref, &disk->version, err);
+    if (r < 0)
+        return r;
+    disk->busy =
+        cr_calloc(cr_version_chunks(disk->version) / CR_WORD_BITS + 1, sizeof(disk->busy[0]));
+    if (disk->busy == NULL)
+        return cr_error_errno(err, -ENOMEM, "cannot open '%s'", ref->name);
+    r = file_open(disk, options->dir_fd, err);
+    if (r < 0)
+        return r;
+    *ret_disk = TAKE_PTR(disk);
+    return 0;
+}
+
+void cr_seatdisk_close(struct cr_seatdisk *disk)
+{
+    if (disk == NULL)
+        return;
+    cr_version_close(disk->version);
+    cr_store_close(disk->objects);
+    cr_cleanup_close(&disk->objects_fd);
+    cr_chunkfile_done(&disk->file);
+    pthread_mutex_destroy(&disk->mutex);
+    pthread_cond_destroy(&disk->let_go);
+    free(disk->busy);
+    free(disk);
+}
+
+void cr_seatdisk_cleanup(struct cr_seatdisk **disk)
+{
+    cr_seatdisk_close(*disk);
+}
+
+struct cr_version *cr_seatdisk_version(struct cr_seatdisk *disk)
+{
+    return disk->version;
+}
+
+void cr_seatdisk_stat(struct cr_seatdisk *disk, struct cr_seatdisk_stat *ret_stat)
+{
+    *ret_stat = (struct cr_seatdisk_stat){
+        .reads = atomic_load(&disk->reads),
+        .read_bytes = atomic_load(&disk->read_bytes),
+        .touched_chunks = atomic_load(&disk->file.known),
+        .pulled_chunks = atomic_load(&disk->pulled),
+        .pulled_bytes = atomic_load(&disk->pulled_bytes),
+        .healed_chunks = atomic_load(&disk->healed),
+        .unkept_chunks = atomic_load(&disk->unkept),
+    };
+}
+
+static int read_range(struct cr_seatdisk *disk, uint8_t *out, uint64_t len, uint64_t offset,
+                      struct cr_error *err)
+{
+    struct cr_window window;
+    int r = 0;
+    cr_window_init(&window, disk);
+    for (uint64_t done = 0, bytes = 0; r == 0 && done < len; done += bytes)
+        r = cr_window_read(&window, out != NULL ? out + done : NULL, len - done, offset + done,
+                           &bytes, err);
+    cr_window_done(&window);
+    return r;
+}
+
+int cr_seatdisk_read(struct cr_seatdisk *disk, void *data, size_t len, uint64_t offset,
+                     struct cr_error *err)
+{
+    int r = cr_range_check(disk->file.disk_bytes, len, offset, err);
+    if (r < 0)
+        return r;
+    atomic_fetch_add_explicit(&disk->reads, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&disk->read_bytes, len, memory_order_relaxed);
+    return read_range(disk, data, len, offset, err);
+}
+
+int cr_seatdisk_prefetch(struct cr_seatdisk *disk, uint64_t len, uint64_t offset,
+                         struct cr_error *err)
+{
+    int r = cr_range_check(disk->file.disk_bytes, len, offset, err);
+    return r < 0 ? r : read_range(disk, NULL, len, offset, err);
+}

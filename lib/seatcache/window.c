@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/seatcache/window.h"
+
+#include "lib/base/mem.h"
+
+#include <errno.h>
+
+static void window_fail(struct cr_window *window, int result, const struct cr_error *err)
+{
+    if (window->result == 0) {
+        window->result = result;
+        if (err != NULL)
+            window->err = *err;
+    }
+}
+
+/* Where a whole chunk is put: right into the reader's memory when all of it is wanted. */
+static uint8_t *whole_chunk(const struct cr_window *window, const struct cr_piece *piece)
+{
+    return piece->out != NULL && piece->bytes == piece->chunk_bytes ? piece->out : window->scratch;
+}
+
+static void serve(struct cr_window *window, size_t i, const uint8_t *whole)
+{
+    const struct cr_piece *piece = &window->pieces[i];
+    if (piece->out != NULL && piece->out != whole)
+        memcpy(piece->out, whole + piece->from, piece->bytes);
+    window->states[i] = CR_WINDOW_SERVED;
+}
+
+/* Serve a piece from the file if its chunk stands there. */
+static bool serve_from_file(struct cr_window *window, size_t i)
+{
+    struct cr_seatdisk *disk = window->disk;
+    uint8_t *whole = whole_chunk(window, &window->pieces[i]);
+    switch (cr_chunkfile_verify(&disk->file, window->pieces[i].index, window->ids[i], whole)) {
+    case CR_FOUND:
+        serve(window, i, whole);
+        return true;
+    case CR_FOUND_NOTHING:
+        return false;
+    case CR_FOUND_SOMETHING_ELSE:
+        atomic_fetch_add(&disk->healed, 1);
+        return false;
+    }
+    return false;
+}
+
+/* Keep a verified chunk. A disk that is full must not stop the guest. */
+static void keep(struct cr_seatdisk *disk, const struct cr_piece *piece, const uint8_t *whole)
+{
+    struct cr_error err;
+    int r = cr_chunkfile_keep(&disk->file, piece->index, whole);
+    if (r == 0)
+        return;
+    atomic_fetch_add(&disk->unkept, 1);
+    if (atomic_flag_test_and_set(&disk->warned) || disk->warn == NULL)
+        return;
+    cr_error_errno(&err, r,
+                   "the cache cannot be written, and what it cannot keep is fetched again at the "
+                   "next read; make room on its disk");
+    disk->warn(err.text);
+}
+
+/* Verify a frame, and keep and serve its chunk wherever the window has a claim on it. */
+static int take_chunk(struct cr_window *window, const struct cr_id *id, const void *frame,
+                      size_t frame_len, struct cr_error *err)
+{
+    const uint8_t *plain = NULL;
+    size_t len = 0;
+    char hex[CR_ID_HEX];
+    for (size_t i = 0; i < window->count; i++) {
+        const struct cr_piece *piece = &window->pieces[i];
+        if (window->states[i] != CR_WINDOW_CLAIMED || !cr_id_equal(window->ids[i], id))
+            continue;
+        if (plain == NULL) {
+            uint8_t *whole = whole_chunk(window, piece);
+            int r = cr_object_open(CR_CHUNK, id, frame, frame_len, whole, piece->chunk_bytes, &len,
+                                   err);
+            if (r < 0)
+                return r;
+            plain = whole;
+        }
+        if (len != piece->chunk_bytes)
+            return cr_error_set(err, -EBADMSG, "chunk '%s' has %zu bytes where %u belong",
+                                cr_id_format(id, hex), len, piece->chunk_bytes);
+        keep(window->disk, piece, plain);
+        serve(window, i, plain);
+    }
+    return 0;
+}
+
+static int take_frame(void *context, size_t index, int result, const void *frame, size_t frame_len,
+                      const struct cr_error *why)
+{
+    struct cr_window *window = context;
+    struct cr_error err = {0};
+    if (result == 0) {
+        why = &err;
+        result = take_chunk(window, &window->asked[index], frame, frame_len, &err);
+    }
+    if (result < 0) {
+        window_fail(window, result, why);
+        return 0;
+    }
+    atomic_fetch_add(&window->disk->pulled, 1);
+    atomic_fetch_add(&window->disk->pulled_bytes, frame_len);
+    return 0;
+}
+
+/* Sort the pieces that are not verified: in the file by now, ours, or somebody else's. */
+static void claim_free(struct cr_window *window, size_t *ret_claimed, size_t *ret_others)
+{
+    struct cr_seatdisk *disk = window->disk;
+    *ret_claimed = *ret_others = 0;
+    for (size_t i = 0; i < window->count; i++) {
+        uint64_t index = window->pieces[i].index;
+        unsigned long bit = 1UL << (index % CR_WORD_BITS);
+        if (window->states[i] != CR_WINDOW_OPEN)
+            continue;
+        if (cr_chunkfile_is_trusted(&disk->file, index)) {
+            window->states[i] = CR_WINDOW_IN_FILE;
+        } else if (disk->busy[index / CR_WORD_BITS] & bit) {
+            (*ret_others)++;
+        } else {
+            disk->busy[index / CR_WORD_BITS] |= bit;
+            window->states[i] = CR_WINDOW_CLAIMED;
+            (*ret_claimed)++;
+        }
+    }
+}
+
+/* Claim what is to be done; false when nothing is. Waits while all of it is in other hands. */
+static bool window_claim(struct cr_window *window)
+{
+    struct cr_seatdisk *disk = window->disk;
+    size_t claimed = 0, others = 0;
+    pthread_mutex_lock(&disk->mutex);
+    claim_free(window, &claimed, &others);
+    while (claimed == 0 && others > 0) {
+        pthread_cond_wait(&disk->let_go, &disk->mutex);
+        claim_free(window, &claimed, &others);
+    }
+    pthread_mutex_unlock(&disk->mutex);
+    return claimed > 0;
+}
+
+static void window_let_go(struct cr_window *window, const bool mine[])
+{
+    struct cr_seatdisk *disk = window->disk;
+    pthread_mutex_lock(&disk->mutex);
+    for (size_t i = 0; i < window->count; i++) {
+        uint64_t index = window->pieces[i].index;
+        if (mine[i])
+            disk->busy[index / CR_WORD_BITS] &= ~(1UL << (index % CR_WORD_BITS));
+    }
+    pthread_cond_broadcast(&disk->let_go);
+    pthread_mutex_unlock(&disk->mutex);
+}
+
+static void ask_for(struct cr_window *window, const struct cr_id *id)
+{
+    for (size_t i = 0; i < window->asked_count; i++)
+        if (cr_id_equal(&window->asked[i], id))
+            return;
+    window->asked[window->asked_count++] = *id;
+}
+
+static void fetch_asked(struct cr_window *window)
+{
+    struct cr_store *store = window->disk->objects;
+    struct cr_error err = {0};
+    int r =
+        store->ops->chunks_get(store, window->asked, window->asked_count, take_frame, window, &err);
+    if (r < 0)
+        window_fail(window, r, &err);
+    for (size_t i = 0; i < window->count; i++) {
+        if (window->states[i] != CR_WINDOW_CLAIMED || window->result < 0)
+            continue;
+        char hex[CR_ID_HEX];
+        window_fail(window,
+                    cr_error_set(&err, -EIO, "the store kept silent about chunk '%s'",
+                                 cr_id_format(window->ids[i], hex)),
+                    &err);
+    }
+}
+
+/* Verify what the file has of our claims and fetch the rest in one request. */
+static void window_work(struct cr_window *window)
+{
+    bool mine[CR_WINDOW_CHUNKS] = {false};
+    struct cr_error err = {0};
+    window->asked_count = 0;
+    if (window->scratch == NULL)
+        window->scratch = malloc(CR_CHUNK_BYTES);
+    if (window->scratch == NULL)
+        window_fail(window, cr_error_errno(&err, -ENOMEM, "cannot read a chunk"), &err);
+    for (size_t i = 0; i < window->count; i++) {
+        mine[i] = window->states[i] == CR_WINDOW_CLAIMED;
+        if (mine[i] && window->scratch != NULL && !serve_from_file(window, i))
+            ask_for(window, window->ids[i]);
+    }
+    if (window->asked_count > 0)
+        fetch_asked(window);
+    window_let_go(window, mine);
+}
+
+/* Read the verified pieces, neighbours in one go. What the disk no longer gives is open again. */
+static bool window_read_file(struct cr_window *window)
+{
+    struct cr_seatdisk *disk = window->disk;
+    bool whole = true;
+    for (size_t i = 0, n; i < window->count; i += n) {
+        const struct cr_piece *first = &window->pieces[i];
+        uint64_t bytes = 0;
+        for (n = 0; i + n < window->count && window->states[i + n] == CR_WINDOW_IN_FILE; n++)
+            bytes += window->pieces[i + n].bytes;
+        if (n == 0) {
+            n = 1;
+            continue;
+        }
+        uint64_t offset = (first->index << CR_CHUNK_SHIFT) + first->from;
+        bool read =
+            first->out == NULL || cr_chunkfile_read(&disk->file, first->out, bytes, offset) == 0;
+        for (size_t k = i; k < i + n; k++)
+            window->states[k] = read ? CR_WINDOW_SERVED : CR_WINDOW_OPEN;
+        whole = whole && read;
+    }
+    return whole;
+}
+
+/* The pieces at the beginning of the range, and the bytes that they are. */
+static int window_fill(struct cr_window *window, uint8_t *out, uint64_t len, uint64_t offset,
+                       uint64_t *ret_bytes, struct cr_error *err)
+{
+    uint64_t done = 0;
+    for (window->count = 0; window->count < CR_WINDOW_CHUNKS && done < len; window->count++) {
+        size_t i = window->count;
+        struct cr_piece piece =
+            cr_piece_first(window->disk->file.disk_bytes, out != NULL ? out + done : NULL,
+                           len - done, offset + done);
+        int r = cr_lookup_chunk(window->disk->version, piece.index, &window->ids[i], err);
+        if (r < 0)
+            return r;
+        if (window->ids[i] == NULL) {
+            if (piece.out != NULL)
+                memset(piece.out, 0, piece.bytes);
+            window->states[i] = CR_WINDOW_SERVED;
+        } else {
+            window->states[i] = cr_chunkfile_is_trusted(&window->disk->file, piece.index)
+                                    ? CR_WINDOW_IN_FILE
+                                    : CR_WINDOW_OPEN;
+        }
+        window->pieces[i] = piece;
+        done += piece.bytes;
+    }
+    *ret_bytes = done;
+    return 0;
+}
+
+static int window_run(struct cr_window *window, struct cr_error *err)
+{
+    char ref[CR_REF_TEXT];
+    do {
+        while (window->result == 0 && window_claim(window))
+            window_work(window);
+    } while (window->result == 0 && !window_read_file(window));
+    if (window->result < 0 && err != NULL)
+        *err = window->err;
+    return window->result == 0
+               ? 0
+               : cr_error_prefix(err, window->result, "cannot read '%s'",
+                                 cr_ref_format(cr_version_ref(window->disk->version), ref));
+}
+
+void cr_window_init(struct cr_window *window, struct cr_seatdisk *disk)
+{
+    window->disk = disk;
+    window->scratch = NULL;
+    window->result = 0;
+}
+
+void cr_window_done(struct cr_window *window)
+{
+    free(TAKE_PTR(window->scratch));
+}
+
+int cr_window_read(struct cr_window *window, uint8_t *out, uint64_t len, uint64_t offset,
+                   uint64_t *ret_bytes, struct cr_error *err)
+{
+    int r = window_fill(window, out, len, offset, ret_bytes, err);
+    return r < 0 ? r : window_run(window, err);
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Inside of seatdisk: one stretch of a read, from the claim of its chunks until they are served.
+ *
+ * Who fetches: a thread claims a chunk by its bit in `busy`, under the mutex, and keeps the claim
+ * until the chunk is served. A thread that finds a chunk claimed first deals with those that it
+ * has claimed itself, lets go of them, and only then waits: there is no circle of waiting.
+ */
+#pragma once
+
+#include "lib/blk/lookup.h"
+#include "lib/seatcache/chunkfile.h"
+#include "lib/seatcache/seatdisk.h"
+
+#include <limits.h>
+#include <pthread.h>
+
+struct cr_seatdisk {
+    struct cr_store *objects; /* the store, with segments and manifests kept */
+    struct cr_version *version;
+    int objects_fd;
+    struct cr_chunkfile file;
+    void (*warn)(const char *sentence);
+    atomic_flag warned;
+
+    unsigned long *busy; /* a bit for each chunk: somebody is at it; under the mutex */
+    pthread_mutex_t mutex;
+    pthread_cond_t let_go;
+
+    atomic_uint_least64_t reads, read_bytes, pulled, pulled_bytes, healed, unkept;
+};
+
+#define CR_WORD_BITS (CHAR_BIT * sizeof(unsigned long))
+
+/* Chunks that one call deals with at a time, and so the largest request: 2 MiB of disk. */
+#define CR_WINDOW_CHUNKS 32U
+
+/* Where a piece of the window stands. */
+enum cr_window_state {
+    CR_WINDOW_SERVED,  /* its bytes are where they were wanted, or nobody wanted them */
+    CR_WINDOW_IN_FILE, /* the file's bytes are verified and still to be read */
+    CR_WINDOW_OPEN,    /* not verified in this run, not ours */
+    CR_WINDOW_CLAIMED, /* ours to verify or fetch */
+};
+
+struct cr_window {
+    struct cr_seatdisk *disk;
+    size_t count;
+    struct cr_piece pieces[CR_WINDOW_CHUNKS];
+    const struct cr_id *ids[CR_WINDOW_CHUNKS]; /* NULL: a hole */
+    enum cr_window_state states[CR_WINDOW_CHUNKS];
+
+    struct cr_id asked[CR_WINDOW_CHUNKS]; /* of the store, in one request; each once */
+    size_t asked_count;
+
+    uint8_t *scratch; /* a chunk that is not wanted as a whole; owned */
+    int result;       /* the first failure */
+    struct cr_error err;
+};
+
+/* A window of `disk` for any number of cr_window_read, one after the other. */
+void cr_window_init(struct cr_window *window, struct cr_seatdisk *disk);
+void cr_window_done(struct cr_window *window);
+
+/*
+ * Serve the beginning of the `len` bytes at `offset` of the disk into `out` (NULL: only have them
+ * in the file) and say how many bytes that were. Returns 0 or -errno with a sentence; no more calls
+ * then.
+ */
+int cr_window_read(struct cr_window *window, uint8_t *out, uint64_t len, uint64_t offset,
+                   uint64_t *ret_bytes, struct cr_error *err);
