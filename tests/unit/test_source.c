@@ -9,7 +9,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libnbd.h>
+#include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,6 +19,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 #include <cmocka.h>
 
@@ -223,6 +226,45 @@ static void a_closed_source_leaves_nothing(void **state)
     *strrchr(path, '/') = '\0';
     assert_int_equal(access(path, F_OK), -1);
     cr_source_close(NULL);
+}
+
+/* The server of an importer that was killed stops too: nobody answers on its socket any more. */
+static void a_killed_importer_leaves_no_server(void **state)
+{
+    (void)state;
+    int told[2];
+    assert_int_equal(pipe2(told, O_CLOEXEC), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        const struct cr_source_options options = {.format = "raw"};
+        struct cr_source *source = NULL;
+        if (cr_source_open("base.raw", &options, &source, NULL) == 0) {
+            const char *path = cr_source_socket(source);
+            if (write(told[1], path, strlen(path)) > 0)
+                pause();
+        }
+        _exit(1);
+    }
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    close(told[1]);
+    assert_true(read(told[0], address.sun_path, sizeof(address.sun_path) - 1) > 0);
+    close(told[0]);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    int answered = 0;
+    for (int tries = 0; tries < 1000; tries++) {
+        CLEANUP_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        answered = connect(fd, (const struct sockaddr *)&address, sizeof(address));
+        if (answered < 0)
+            break;
+        struct pollfd ended = {.fd = fd, .events = POLLRDHUP};
+        poll(&ended, 1, 10);
+    }
+    assert_int_equal(answered, -1);
+    assert_int_equal(unlink(address.sun_path), 0);
+    *strrchr(address.sun_path, '/') = '\0';
+    assert_int_equal(rmdir(address.sun_path), 0);
 }
 
 static void an_image_reads_through_its_backing_file(void **state)
@@ -483,6 +525,7 @@ int main(void)
         cmocka_unit_test(connections_read_at_the_same_time),
         cmocka_unit_test(any_offset_and_length_can_be_read),
         cmocka_unit_test(a_closed_source_leaves_nothing),
+        cmocka_unit_test(a_killed_importer_leaves_no_server),
         cmocka_unit_test(an_image_reads_through_its_backing_file),
         cmocka_unit_test(the_top_layer_alone_tells_what_was_written),
         cmocka_unit_test(a_backing_file_over_the_network_is_not_asked_for),
