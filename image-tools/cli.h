@@ -28,6 +28,7 @@ enum option_key {
     OPT_NO_TRIM,
     OPT_FORMAT,
     OPT_FORCE,
+    OPT_SYNC,
     OPT_SERVER,
     OPT_CLIENT,
     OPT_DAYS,
@@ -67,7 +68,8 @@ struct cli {
     const char *operands[CLI_OPERANDS_MAX]; /* borrowed from argv; NULL = left out */
     unsigned operand_count;
     const char *values[OPT_COUNT]; /* NULL = not given; "" for an option without an argument */
-    unsigned threads;              /* workers of a pipeline */
+    unsigned threads;              /* workers of a pipeline that computes */
+    unsigned ingest_threads;       /* of one that also waits for the disk to make packs durable */
 };
 
 #define CLI_THREADS_MAX  16

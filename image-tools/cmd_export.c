@@ -42,7 +42,10 @@ static int target_check(const struct cli *cli, const char *path, struct cr_error
     return 0;
 }
 
-/* The finished file takes its name; the folder is made durable so that it keeps it. */
+/*
+ * The finished file takes its name. Unless --sync asks for it, nothing waits for the disk: an
+ * export can be made again at will, and cp and qemu-img do not wait either.
+ */
 static int target_publish(const struct cli *cli, const char *partial, const char *path,
                           struct cr_error *err)
 {
@@ -52,6 +55,8 @@ static int target_publish(const struct cli *cli, const char *partial, const char
         return r;
     if (rename(partial, path) < 0)
         return cr_error_errno(err, -errno, "cannot make '%s'", path);
+    if (!cli_has(cli, OPT_SYNC))
+        return 0;
     snprintf(folder, sizeof(folder), "%s", path);
     r = cr_dir_fsync(AT_FDCWD, dirname(folder));
     return r < 0 ? cr_error_errno(err, r, "cannot make '%s' durable", path) : 0;
@@ -69,7 +74,7 @@ static int export_to(const struct cli *cli, struct cr_store *store, struct cr_ve
     if (r == 0)
         r = export_run(cli, store, version, target, err);
     if (r == 0)
-        r = target->ops->finish(target, err);
+        r = target->ops->finish(target, cli_has(cli, OPT_SYNC), err);
     return r;
 }
 

@@ -9,7 +9,7 @@ const struct option global_options[] = {
      "the store: a folder, dir:PATH or https://HOST:PORT (default: $CARREL_STORE)"},
     {OPT_JSON, "json", NULL, "print the result as JSON"},
     {OPT_QUIET, "quiet", NULL, "show no progress and no remarks"},
-    {OPT_THREADS, "threads", "N", "work with N threads (default: one for each CPU)"},
+    {OPT_THREADS, "threads", "N", "work with N threads (default: as many as keep all CPUs busy)"},
     {OPT_HELP, "help", NULL, "print help and exit"},
     {OPT_VERSION, "version", NULL, "print the version of the program and exit"},
     {0},
@@ -33,6 +33,7 @@ static const struct option commit_options[] = {
 static const struct option export_options[] = {
     {OPT_FORMAT, "format", "FORMAT", "raw, qcow2, vmdk or vhdx (default: raw)"},
     {OPT_FORCE, "force", NULL, "replace FILE if it exists"},
+    {OPT_SYNC, "sync", NULL, "return only when FILE is safe from a power cut"},
     {0},
 };
 

@@ -16,8 +16,8 @@ struct target_ops {
     /* Called by several threads at once, for different places. */
     int (*write)(struct target *target, const void *data, size_t len, uint64_t offset,
                  struct cr_error *err);
-    /* All is written and shall be durable. */
-    int (*finish)(struct target *target, struct cr_error *err);
+    /* All is written; with `sync` it shall also be durable. */
+    int (*finish)(struct target *target, bool sync, struct cr_error *err);
     void (*close)(struct target *target);
 };
 

@@ -45,10 +45,10 @@ static int qemu_write(struct target *target, const void *data, size_t len, uint6
     return r;
 }
 
-static int qemu_finish(struct target *target, struct cr_error *err)
+static int qemu_finish(struct target *target, bool sync, struct cr_error *err)
 {
     struct qemu *qemu = (struct qemu *)target;
-    if (nbd_flush(qemu->nbd, 0) < 0 || nbd_shutdown(qemu->nbd, 0) < 0)
+    if ((sync && nbd_flush(qemu->nbd, 0) < 0) || nbd_shutdown(qemu->nbd, 0) < 0)
         return nbd_failed(target, err);
     nbd_close(TAKE_PTR(qemu->nbd)); /* waits for qemu-nbd, which ends with its last client */
     return 0;

@@ -23,10 +23,10 @@ static int raw_write(struct target *target, const void *data, size_t len, uint64
     return r < 0 ? cr_error_errno(err, r, "cannot write '%s'", target->name) : 0;
 }
 
-static int raw_finish(struct target *target, struct cr_error *err)
+static int raw_finish(struct target *target, bool sync, struct cr_error *err)
 {
     struct raw *raw = (struct raw *)target;
-    if (fsync(raw->fd) < 0)
+    if (sync && fsync(raw->fd) < 0)
         return cr_error_errno(err, -errno, "cannot write '%s'", target->name);
     return 0;
 }
