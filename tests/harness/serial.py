@@ -117,8 +117,8 @@ class Line:
         # No echo, no prompt, no line editor: what comes back is what commands say.
         # Nothing more is typed before that shell reads, as the old one throws away what it got.
         self.send("stty -echo; "
-                  "exec env TERM=dumb PS1= PS2= sh -c 'printf %s-shell plain; exec sh'")
-        self.expect(r"^plain-shell$", 60)
+                  "exec env TERM=dumb PS1= PS2= sh -c 'echo plain-$((6 * 7)); exec sh'")
+        self.expect(r"^plain-42\n", 60)
 
     def run(self, command, seconds):
         self.commands += 1
