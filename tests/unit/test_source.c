@@ -457,9 +457,9 @@ static void a_disk_beyond_the_maximum_is_refused(void **state)
 static void an_encrypted_image_is_refused(void **state)
 {
     (void)state;
+    /* The old AES method: LUKS would time the CPU, which fails on a busy machine. */
     run("qemu-img", "create", "-q", "-f", "qcow2", "--object", "secret,id=s,data=abc", "-o",
-        "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10", "secret.qcow2", "1M",
-        NULL);
+        "encrypt.format=aes,encrypt.key-secret=s", "secret.qcow2", "1M", NULL);
     open_refused("secret.qcow2", NULL, -ENOTSUP, "'secret.qcow2' is encrypted", "decrypt");
 }
 
