@@ -7,10 +7,10 @@ PACKAGES_BUILD := gcc libc6-dev pkgconf nbdkit-plugin-dev libnbd-dev libvirt-dev
 PACKAGES_RUN := nbdkit libnbd-bin qemu-system-x86 qemu-utils qemu-block-extra ovmf \
 	libvirt-daemon libvirt-daemon-driver-qemu xfsprogs ntfs-3g qemu-system-common fuse3
 PACKAGES_TEST := libcmocka-dev curl jq strace gnutls-bin e2fsprogs fdisk mtools dosfstools \
-	syslinux syslinux-common busybox-static mandoc fio openssl python3
+	syslinux syslinux-common syslinux-efi busybox-static mandoc fio openssl python3
 PACKAGES_DEMO := mmdebstrap fakeroot uidmap
 PACKAGES_BENCH := casync nginx-light wrk
-PACKAGES_LINT := clang-14 clang-format-14 clang-tidy-14 cppcheck libclang-rt-14-dev git
+PACKAGES_LINT := clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev shellcheck git
 
 PACKAGES := $(PACKAGES_BUILD) $(PACKAGES_RUN) $(PACKAGES_TEST) $(PACKAGES_DEMO) $(PACKAGES_BENCH) \
 	$(PACKAGES_LINT)

@@ -4,7 +4,7 @@
 # The corpus is copied first: what is found stays in $BUILD/fuzz-work/TARGET until you keep it with
 #   build/fuzz/fuzz/fuzz_TARGET -merge=1 tests/fuzz/corpus/TARGET build/fuzz/fuzz-work/TARGET/corpus
 set -u
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit
 : "${BUILD:?}"
 seconds=${FUZZ_SECONDS:-60}
 passed=0 failed=0

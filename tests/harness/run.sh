@@ -4,7 +4,7 @@
 # BUILD names the build folder, BUILD_ASAN the sanitized one (its unit tests and corpora run too).
 # A test passes with exit status 0, is skipped with 77 (its last line says why), fails otherwise.
 set -u
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit
 : "${BUILD:?}"
 logs=$BUILD/test-logs
 mkdir -p "$logs"
