@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* The command line of carrel-blockd: one table, from which --help is printed too. */
+#pragma once
+
+#include "lib/base/error.h"
+
+#include <stdbool.h>
+
+struct options {
+    const char *server, *image, *cache, *pki, *socket, *pidfile, *patience, *stats;
+    bool verbose, help, version;
+};
+
+/* Returns 0 or -EINVAL with a sentence. The strings are those of argv. */
+int options_parse(int argc, char **argv, struct options *ret_options, struct cr_error *err);
+
+/* What --help prints. */
+void options_help(void);

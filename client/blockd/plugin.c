@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The block service of a seat: one version of an image as an NBD disk on a unix socket, whose bytes
+ * come from the server and stay in the cache folder. Started by carrel-blockd (main.c), in the
+ * foreground: threads are made here before nbdkit serves, and it must not fork after that.
+ *
+ *      QEMU ── nbdkit ── plugin.c ── lib/seatcache ──┬── cache folder
+ *                                                    └── lib/net/https ── server
+ *
+ * What goes wrong is told on stderr under the name of the launcher, which is what people started.
+ */
+#define NBDKIT_API_VERSION 2
+#include <nbdkit-plugin.h>
+
+#include "client/blockd/seat.h"
+#include "client/blockd/stats.h"
+#include "lib/base/mem.h"
+#include "lib/base/num.h"
+#include "lib/blk/lookup.h"
+#include "lib/net/https.h"
+#include "lib/net/uri.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
+
+/* A client that keeps to this keeps the memory limit (carrel-blockd.8). */
+#define REQUEST_BYTES_MAX  (2U * 1024 * 1024)
+
+#define PATIENCE_S_DEFAULT 600U
+
+static struct {
+    char *server, *pki, *cache, *stats, *socket; /* owned */
+    bool image_given;
+    struct cr_ref image;
+    uint64_t patience_s;
+    uint64_t ready_fd; /* UINT64_MAX: nobody waits */
+} config = {.patience_s = PATIENCE_S_DEFAULT, .ready_fd = UINT64_MAX};
+
+static struct seat seat;
+
+static void say(const char *sentence)
+{
+    fprintf(stderr, "carrel-blockd: %s\n", sentence);
+}
+
+/* --- settings ------------------------------------------------------------------------------ */
+
+static const struct {
+    const char *key;
+    char **text;
+    bool is_path; /* made absolute */
+} texts[] = {
+    {"server", &config.server, false}, {"pki", &config.pki, true},
+    {"cache", &config.cache, true},    {"stats", &config.stats, true},
+    {"socket", &config.socket, true},
+};
+
+static const struct {
+    const char *key;
+    uint64_t *number;
+    uint64_t max;
+} numbers[] = {
+    {"patience", &config.patience_s, CR_PATIENCE_S_MAX},
+    {"ready-fd", &config.ready_fd, INT32_MAX},
+};
+
+static int plugin_config(const char *key, const char *value)
+{
+    struct cr_error err = {0};
+    for (size_t i = 0; i < CR_ARRAY_LEN(texts); i++) {
+        if (strcmp(key, texts[i].key) != 0)
+            continue;
+        free(*texts[i].text);
+        *texts[i].text = texts[i].is_path ? nbdkit_absolute_path(value) : strdup(value);
+        return *texts[i].text != NULL ? 0 : -1;
+    }
+    for (size_t i = 0; i < CR_ARRAY_LEN(numbers); i++) {
+        if (strcmp(key, numbers[i].key) != 0)
+            continue;
+        if (cr_u64_parse(value, numbers[i].max, numbers[i].number) == 0)
+            return 0;
+        nbdkit_error("%s=%s is not a number up to %" PRIu64, key, value, numbers[i].max);
+        return -1;
+    }
+    if (strcmp(key, "image") == 0) {
+        config.image_given = cr_ref_parse(value, &config.image, &err) == 0;
+        if (!config.image_given)
+            say(err.text);
+        return config.image_given ? 0 : -1;
+    }
+    nbdkit_error("there is no parameter '%s'", key);
+    return -1;
+}
+
+static int plugin_config_complete(void)
+{
+    if (config.server != NULL && config.cache != NULL && config.image_given)
+        return 0;
+    nbdkit_error("server=URL, image=NAME[@N] and cache=DIR are needed; start carrel-blockd rather "
+                 "than this plugin");
+    return -1;
+}
+
+#define CONFIG_HELP                                                                                \
+    "server=URL       (required) https://HOST:PORT of the image server.\n"                         \
+    "image=NAME[@N]   (required) The version; without @N the newest at start.\n"                   \
+    "cache=DIR        (required) The folder that keeps what was read.\n"                           \
+    "pki=DIR          Certificates.\n"                                                             \
+    "patience=SECONDS How long a server that is away is waited for (default 600).\n"               \
+    "stats=FILE       Written at the end.\n"                                                       \
+    "ready-fd=N       Told when the disk is served.\n"                                             \
+    "socket=PATH      Removed at the end."
+
+/* --- the end: a signal must not wait for a server that is away ------------------------------ */
+
+static const int end_signals[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
+static struct sigaction end_before[CR_ARRAY_LEN(end_signals)];
+static int end_event = -1;
+
+/* Wake the watcher, then let nbdkit do what it does. */
+static void on_end(int signal)
+{
+    int saved_errno = errno;
+    uint64_t one = 1;
+    if (write(end_event, &one, sizeof(one)) < 0)
+        one = 0; /* the counter is full: it is awake already */
+    for (size_t i = 0; i < CR_ARRAY_LEN(end_signals); i++)
+        if (end_signals[i] == signal && end_before[i].sa_handler != SIG_DFL &&
+            end_before[i].sa_handler != SIG_IGN)
+            end_before[i].sa_handler(signal);
+    errno = saved_errno;
+}
+
+static void *watch_end(void *unused)
+{
+    uint64_t count;
+    while (read(end_event, &count, sizeof(count)) < 0 && errno == EINTR)
+        ;
+    seat_interrupt(&seat);
+    return unused;
+}
+
+static int watch_start(void)
+{
+    pthread_t thread;
+    struct sigaction action = {.sa_handler = on_end, .sa_flags = SA_RESTART};
+    end_event = eventfd(0, EFD_CLOEXEC);
+    if (end_event < 0)
+        return -errno;
+    int r = pthread_create(&thread, NULL, watch_end, NULL);
+    if (r != 0)
+        return -r;
+    pthread_detach(thread);
+    for (size_t i = 0; i < CR_ARRAY_LEN(end_signals); i++)
+        sigaction(end_signals[i], &action, &end_before[i]);
+    return 0;
+}
+
+/* --- from start to end ----------------------------------------------------------------------- */
+
+/* One arena for each thread would cost more memory than the plugin itself. */
+static void plugin_load(void)
+{
+    mallopt(M_ARENA_MAX, 2);
+    cr_https_register();
+}
+
+static int announce(struct cr_error *err)
+{
+    char ref[CR_REF_TEXT];
+    const struct cr_version *version = cr_seatdisk_version(seat.disk);
+    if (config.ready_fd == UINT64_MAX)
+        return 0;
+    int n = dprintf((int)config.ready_fd, "ready %s %" PRIu64 "\n",
+                    cr_ref_format(cr_version_ref(version), ref), cr_version_disk_bytes(version));
+    return n < 0 ? cr_error_errno(err, -errno, "cannot say that the disk is ready") : 0;
+}
+
+static void plugin_end(void)
+{
+    if (seat.disk != NULL && config.stats != NULL && stats_write(&seat, config.stats) < 0)
+        say("the statistics cannot be written");
+    seat_close(&seat);
+    if (config.socket != NULL)
+        unlink(config.socket);
+}
+
+static int plugin_after_fork(void)
+{
+    struct cr_error err = {0};
+    struct seat_settings settings = {
+        .server = config.server,
+        .pki = config.pki,
+        .cache = config.cache,
+        .image = config.image,
+        .patience_s = (unsigned)config.patience_s,
+        .warn = say,
+    };
+    int r = watch_start();
+    if (r < 0)
+        cr_error_errno(&err, r, "cannot start");
+    if (r == 0)
+        r = seat_open(&seat, &settings, &err);
+    if (r == 0)
+        r = announce(&err);
+    if (r == 0)
+        return 0;
+    say(err.text);
+    plugin_end();
+    return -1;
+}
+
+static void plugin_unload(void)
+{
+    plugin_end();
+    for (size_t i = 0; i < CR_ARRAY_LEN(texts); i++)
+        free(TAKE_PTR(*texts[i].text));
+}
+
+/* --- connections and requests ---------------------------------------------------------------- */
+
+static void *plugin_open(int readonly)
+{
+    (void)readonly;
+    return NBDKIT_HANDLE_NOT_NEEDED;
+}
+
+static const char *plugin_export_description(void *opaque)
+{
+    (void)opaque;
+    char text[CR_REF_TEXT];
+    return nbdkit_strdup_intern(
+        cr_ref_format(cr_version_ref(cr_seatdisk_version(seat.disk)), text));
+}
+
+static int64_t plugin_get_size(void *opaque)
+{
+    (void)opaque;
+    return (int64_t)cr_version_disk_bytes(cr_seatdisk_version(seat.disk));
+}
+
+static int plugin_block_size(void *opaque, uint32_t *minimum, uint32_t *preferred,
+                             uint32_t *maximum)
+{
+    (void)opaque;
+    *minimum = 1;
+    *preferred = CR_CHUNK_BYTES;
+    *maximum = REQUEST_BYTES_MAX;
+    return 0;
+}
+
+static int yes(void *opaque)
+{
+    (void)opaque;
+    return 1;
+}
+
+static int plugin_can_cache(void *opaque)
+{
+    (void)opaque;
+    return NBDKIT_CACHE_NATIVE;
+}
+
+static int request_failed(int result, const struct cr_error *err)
+{
+    if (result != -ECANCELED) /* we are being stopped */
+        say(err->text);
+    nbdkit_set_error(result == -ENOMEM ? ENOMEM : EIO);
+    return -1;
+}
+
+static int plugin_pread(void *opaque, void *data, uint32_t len, uint64_t offset, uint32_t flags)
+{
+    (void)opaque, (void)flags;
+    struct cr_error err;
+    int r = cr_seatdisk_read(seat.disk, data, len, offset, &err);
+    return r < 0 ? request_failed(r, &err) : 0;
+}
+
+static int plugin_cache(void *opaque, uint32_t len, uint64_t offset, uint32_t flags)
+{
+    (void)opaque, (void)flags;
+    struct cr_error err;
+    int r = cr_seatdisk_prefetch(seat.disk, len, offset, &err);
+    return r < 0 ? request_failed(r, &err) : 0;
+}
+
+static int plugin_extents(void *opaque, uint32_t len, uint64_t offset, uint32_t flags,
+                          struct nbdkit_extents *extents)
+{
+    (void)opaque;
+    struct cr_error err;
+    uint64_t left = len, bytes = 0;
+    bool hole = false;
+    do {
+        int r = cr_lookup_extent(cr_seatdisk_version(seat.disk), offset, left, &bytes, &hole, &err);
+        if (r < 0)
+            return request_failed(r, &err);
+        uint32_t type = hole ? NBDKIT_EXTENT_HOLE | NBDKIT_EXTENT_ZERO : 0;
+        if (nbdkit_add_extent(extents, offset, bytes, type) < 0)
+            return -1;
+        offset += bytes;
+        left -= bytes;
+    } while (left > 0 && !(flags & NBDKIT_FLAG_REQ_ONE));
+    return 0;
+}
+
+static struct nbdkit_plugin plugin = {
+    .name = "carrel-blockd",
+    .longname = "Carrel block service of a seat",
+    .version = CARREL_VERSION,
+    .description = "One version of an image, from a server and a local cache, read-only.",
+    .load = plugin_load,
+    .config = plugin_config,
+    .config_complete = plugin_config_complete,
+    .config_help = CONFIG_HELP,
+    .after_fork = plugin_after_fork,
+    .unload = plugin_unload,
+    .export_description = plugin_export_description,
+    .open = plugin_open,
+    .get_size = plugin_get_size,
+    .block_size = plugin_block_size,
+    .can_multi_conn = yes,
+    .can_extents = yes,
+    .can_cache = plugin_can_cache,
+    .pread = plugin_pread,
+    .cache = plugin_cache,
+    .extents = plugin_extents,
+};
+
+struct nbdkit_plugin *plugin_init(void);
+NBDKIT_REGISTER_PLUGIN(plugin)

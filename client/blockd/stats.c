@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+#include "client/blockd/stats.h"
+
+#include "lib/base/fd.h"
+#include "lib/base/mem.h"
+#include "lib/net/https.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+
+int stats_write(const struct seat *seat, const char *path)
+{
+    CLEANUP_BUF struct cr_buf text = CR_BUF_INIT(4096);
+    struct cr_seatdisk_stat disk;
+    struct cr_https_stat net = {0};
+    char ref[CR_REF_TEXT];
+    const struct cr_version *version = cr_seatdisk_version(seat->disk);
+    cr_seatdisk_stat(seat->disk, &disk);
+    cr_https_stat(seat->store, &net);
+    const struct {
+        const char *name;
+        uint64_t value;
+    } figures[] = {
+        {"disk_bytes", cr_version_disk_bytes(version)},
+        {"data_bytes", cr_version_info(version)->data_bytes},
+        {"reads", disk.reads},
+        {"read_bytes", disk.read_bytes},
+        {"touched_chunks", disk.touched_chunks},
+        {"touched_bytes", disk.touched_chunks * CR_CHUNK_BYTES},
+        {"pulled_chunks", disk.pulled_chunks},
+        {"pulled_bytes", disk.pulled_bytes},
+        {"healed_chunks", disk.healed_chunks},
+        {"unkept_chunks", disk.unkept_chunks},
+        {"received_bytes", net.bytes_received},
+        {"requests", net.requests},
+        {"retries", net.retries},
+    };
+    int r =
+        cr_buf_printf(&text, "{\"version\": \"%s\"", cr_ref_format(cr_version_ref(version), ref));
+    for (size_t i = 0; r == 0 && i < CR_ARRAY_LEN(figures); i++)
+        r = cr_buf_printf(&text, ", \"%s\": %" PRIu64, figures[i].name, figures[i].value);
+    if (r == 0)
+        r = cr_buf_printf(&text, "}\n");
+    return r < 0 ? r : cr_file_replace(AT_FDCWD, path, text.data, text.len, 0644);
+}
