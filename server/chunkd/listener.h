@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* Listening sockets. */
+#pragma once
+
+#include "lib/base/error.h"
+
+#include <stdbool.h>
+
+#define LISTENER_TEXT 80
+
+struct listener {
+    int fd;
+    char address[LISTENER_TEXT]; /* "127.0.0.1:8443", "[::]:8443": what was bound */
+    bool loopback;
+};
+
+/*
+ * Bind "ADDR:PORT" ("*" or nothing = all addresses, IPv6 in brackets, port 0 = a free one) and
+ * listen. Returns 0, -EINVAL (not an address), -EADDRINUSE, or another -errno.
+ */
+int listener_open(const char *text, struct listener *ret_listener, struct cr_error *err);
+
+/* Close it; a listener that is closed already is left alone. */
+void listener_close(struct listener *listener);

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+#include "server/chunkd/metrics.h"
+
+#include "lib/base/mem.h"
+#include "server/chunkd/routes.h"
+#include "server/chunkd/server.h"
+
+#include <inttypes.h>
+
+static const unsigned statuses[METRICS_STATUSES] = {200, 304, 400, 403, 404, 405,
+                                                    413, 500, 503, 501, 0};
+
+void metrics_answered(struct metrics *metrics, unsigned route, unsigned status)
+{
+    size_t i = 0;
+    while (statuses[i] != status && statuses[i] != 0)
+        i++;
+    atomic_fetch_add_explicit(&metrics->requests[route][i], 1, memory_order_relaxed);
+}
+
+static int one(struct cr_buf *out, const char *name, const char *type, const char *help,
+               uint64_t value)
+{
+    return cr_buf_printf(out,
+                         "# HELP carrel_chunkd_%s %s\n# TYPE carrel_chunkd_%s %s\n"
+                         "carrel_chunkd_%s %" PRIu64 "\n",
+                         name, help, name, type, name, value);
+}
+
+static int requests_format(struct metrics *metrics, struct cr_buf *out)
+{
+    int r = cr_buf_printf(out, "# HELP carrel_chunkd_requests_total Answers by route and status.\n"
+                               "# TYPE carrel_chunkd_requests_total counter\n");
+    for (unsigned route = 0; route < ROUTE_COUNT; route++) {
+        for (size_t i = 0; r == 0 && i < METRICS_STATUSES; i++) {
+            uint64_t count = atomic_load(&metrics->requests[route][i]);
+            char status[16];
+            if (count == 0 && statuses[i] != 200)
+                continue;
+            snprintf(status, sizeof(status), "%u", statuses[i]);
+            r = cr_buf_printf(
+                out, "carrel_chunkd_requests_total{route=\"%s\",status=\"%s\"} %" PRIu64 "\n",
+                routes[route].name, statuses[i] ? status : "other", count);
+        }
+    }
+    return r;
+}
+
+static int reads_format(const struct frames_stat *stat, struct cr_buf *out)
+{
+    int r =
+        cr_buf_printf(out, "# HELP carrel_chunkd_store_reads_total Objects read from the store, "
+                           "because the cache had them not.\n"
+                           "# TYPE carrel_chunkd_store_reads_total counter\n");
+    for (size_t i = 0; r == 0 && i < CR_KIND_COUNT; i++)
+        r = cr_buf_printf(out, "carrel_chunkd_store_reads_total{kind=\"%s\"} %" PRIu64 "\n",
+                          cr_kinds[i].name, stat->reads[i]);
+    return r;
+}
+
+int metrics_format(struct server *server, struct cr_buf *out)
+{
+    struct metrics *m = &server->metrics;
+    struct frames_stat stat;
+    frames_stat(server->frames, &stat);
+    const struct {
+        const char *name, *type, *help;
+        uint64_t value;
+    } plain[] = {
+        {"sent_bytes_total", "counter", "Bytes of bodies that were sent whole.",
+         atomic_load(&m->sent_bytes)},
+        {"requests_in_flight", "gauge", "Requests being answered.", atomic_load(&m->in_flight)},
+        {"connections", "gauge", "Clients connected.", atomic_load(&m->connections)},
+        {"connections_total", "counter", "Clients that have connected.",
+         atomic_load(&m->connections_total)},
+        {"tls_handshake_failures_total", "counter", "Connections that never became trusted.",
+         atomic_load(&m->tls_failures)},
+        {"cache_hits_total", "counter", "Frames found in memory.", stat.cache.hits},
+        {"cache_misses_total", "counter", "Frames not found in memory.", stat.cache.misses},
+        {"cache_waits_total", "counter", "Requests that waited for a read of another request.",
+         stat.cache.waits},
+        {"cache_evictions_total", "counter", "Frames dropped from memory.", stat.cache.evictions},
+        {"cache_bytes", "gauge", "Memory that the cache uses.", stat.cache.bytes},
+        {"cache_max_bytes", "gauge", "Memory that the cache may use.", stat.cache.max_bytes},
+        {"cache_entries", "gauge", "Frames in memory.", stat.cache.entries},
+        {"store_corrupted_total", "counter", "Stored objects refused because they are corrupted.",
+         stat.corrupted},
+        {"store_errors_total", "counter", "Reads of the store that failed.", stat.errors},
+        {"draining", "gauge", "1 while the server is going down.", atomic_load(&server->draining)},
+    };
+    int r = cr_buf_printf(out, "# HELP carrel_chunkd_build_info The version of carrel-chunkd.\n"
+                               "# TYPE carrel_chunkd_build_info gauge\n"
+                               "carrel_chunkd_build_info{version=\"" CARREL_VERSION "\"} 1\n");
+    if (r == 0)
+        r = requests_format(m, out);
+    if (r == 0)
+        r = reads_format(&stat, out);
+    for (size_t i = 0; r == 0 && i < CR_ARRAY_LEN(plain); i++)
+        r = one(out, plain[i].name, plain[i].type, plain[i].help, plain[i].value);
+    return r;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* The command line. The table in options.c is --help; a test compares the manual page with it. */
+#pragma once
+
+#include "lib/base/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define LISTEN_MAX 16
+
+struct options {
+    const char *store;              /* URI */
+    const char *listen[LISTEN_MAX]; /* ADDR:PORT */
+    unsigned listen_count;
+    const char *metrics_listen; /* ADDR:PORT or NULL */
+    const char *pki;            /* folder, or NULL with no_tls */
+    bool no_tls;
+    uint64_t cache_bytes;
+    unsigned threads;
+    unsigned connections;
+    unsigned drain_s;
+    bool help, version;
+};
+
+/* Parse; the strings point into argv. Returns 0 or -EINVAL with a sentence. */
+int options_parse(int argc, char **argv, struct options *ret_options, struct cr_error *err);
+
+/* Print --help on standard output. */
+void options_help(void);

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+#include "server/chunkd/routes.h"
+
+#include "lib/base/mem.h"
+#include "server/chunkd/reply.h"
+
+#include <errno.h>
+#include <stdarg.h>
+
+void request_refuse(struct request *request, unsigned status, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(request->err.text, sizeof(request->err.text), format, args);
+    va_end(args);
+    request->refusal = status;
+}
+
+/* A failure of the store as an HTTP status; the sentence stands in request->err already. */
+static void refuse_errno(struct request *request, int r)
+{
+    switch (r) {
+    case -ENOENT:
+        request->refusal = MHD_HTTP_NOT_FOUND;
+        break;
+    case -EBADMSG:
+        request->refusal = MHD_HTTP_INTERNAL_SERVER_ERROR;
+        break;
+    default:
+        request->refusal = MHD_HTTP_SERVICE_UNAVAILABLE;
+        break;
+    }
+}
+
+/* --- /v1/chunks/HEX, /v1/segments/HEX, /v1/manifests/HEX -----------------------------------------
+ */
+
+static bool frame_look(struct request *request)
+{
+    return frames_peek(request->server->frames, request->kind, &request->id, &request->frame);
+}
+
+static void frame_read(struct request *request)
+{
+    int r = frames_get(request->server->frames, request->kind, &request->id, &request->frame,
+                       &request->err);
+    if (r == -ENOENT) {
+        char hex[CR_ID_HEX];
+        request_refuse(request, MHD_HTTP_NOT_FOUND, "no %s '%s' is stored here",
+                       cr_kinds[request->kind].name, cr_id_format(&request->id, hex));
+    } else if (r < 0) {
+        refuse_errno(request, r);
+    }
+}
+
+/* --- /v1/images, /v1/images/NAME
+ * ------------------------------------------------------------------- */
+
+static bool always_read(struct request *request)
+{
+    (void)request;
+    return false;
+}
+
+static int name_found(void *context, const char *name)
+{
+    struct cr_buf *text = context;
+    /* A name holds no character that JSON escapes (cr_ref_parse). */
+    return cr_buf_printf(text, "%s\"%s\"", text->len > 1 ? "," : "", name);
+}
+
+static void images_read(struct request *request)
+{
+    struct cr_store *store = request->server->store;
+    cr_buf_init(&request->text, CR_IMAGE_LIST_BYTES_MAX);
+    int r = cr_buf_append(&request->text, "[", 1);
+    if (r == 0)
+        r = store->ops->heads_list(store, name_found, &request->text, &request->err);
+    if (r == 0)
+        r = cr_buf_append(&request->text, "]", 1);
+    if (r < 0 && request->err.text[0] == '\0')
+        cr_error_errno(&request->err, r, "list the images");
+    if (r < 0)
+        refuse_errno(request, r);
+}
+
+static void head_read(struct request *request)
+{
+    struct cr_store *store = request->server->store;
+    cr_buf_init(&request->text, CR_HEAD_BYTES_MAX);
+    int r = store->ops->head_get(store, request->name, &request->text, &request->err);
+    if (r == -ENOENT)
+        request_refuse(request, MHD_HTTP_NOT_FOUND, "no image '%s' is stored here", request->name);
+    else if (r < 0)
+        refuse_errno(request, r);
+}
+
+/* --- /v1/batch
+ * ---------------------------------------------------------------------------------------- */
+
+static bool batch_look(struct request *request)
+{
+    request->batch = cr_calloc(1, sizeof(*request->batch));
+    if (request->batch == NULL) {
+        request_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory");
+        return true;
+    }
+    struct cr_batch_request *asked = &request->batch->request;
+    struct cr_error why;
+    if (cr_batch_request_parse(request->body.data, request->body.len, asked, &why) < 0) {
+        request_refuse(request, MHD_HTTP_BAD_REQUEST, "not a batch request: %s", why.text);
+        return true;
+    }
+    for (uint32_t i = 0; i < asked->count; i++) {
+        if (frames_peek(request->server->frames, CR_CHUNK, &asked->ids[i],
+                        &request->batch->frames[i]))
+            continue;
+        while (i-- > 0)
+            frames_release(request->server->frames, &request->batch->frames[i]);
+        return false;
+    }
+    return true;
+}
+
+static void batch_read(struct request *request)
+{
+    struct batch *batch = request->batch;
+    frames_get_batch(request->server->frames, batch->request.ids, batch->request.count,
+                     batch->frames, batch->results);
+}
+
+/* --- /healthz, /metrics, anything else
+ * -------------------------------------------------------------- */
+
+static bool health_look(struct request *request)
+{
+    cr_buf_init(&request->text, 64);
+    if (atomic_load(&request->server->draining))
+        request_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "draining");
+    else if (cr_buf_printf(&request->text, "ok\n") < 0)
+        request_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory");
+    return true;
+}
+
+static bool metrics_look(struct request *request)
+{
+    cr_buf_init(&request->text, CR_MIB);
+    if (metrics_format(request->server, &request->text) < 0)
+        request_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory");
+    return true;
+}
+
+static bool nothing_look(struct request *request)
+{
+    request_refuse(request, MHD_HTTP_NOT_FOUND,
+                   "nothing has this path; PROTOCOL.md lists what has");
+    return true;
+}
+
+const struct route routes[ROUTE_COUNT] = {
+    {.name = "none", .path = "", .look = nothing_look, .plain = true},
+    {.name = "chunk",
+     .path = "/v1/chunks/",
+     .kind = CR_CHUNK,
+     .look = frame_look,
+     .read = frame_read,
+     .reply = reply_frame},
+    {.name = "segment",
+     .path = "/v1/segments/",
+     .kind = CR_SEGMENT,
+     .look = frame_look,
+     .read = frame_read,
+     .reply = reply_frame},
+    {.name = "manifest",
+     .path = "/v1/manifests/",
+     .kind = CR_MANIFEST,
+     .look = frame_look,
+     .read = frame_read,
+     .reply = reply_frame},
+    {.name = "batch",
+     .path = "/v1/batch",
+     .post = true,
+     .look = batch_look,
+     .read = batch_read,
+     .reply = reply_batch},
+    {.name = "images",
+     .path = "/v1/images",
+     .look = always_read,
+     .read = images_read,
+     .reply = reply_text,
+     .type = "application/json"},
+    {.name = "image",
+     .path = "/v1/images/",
+     .look = always_read,
+     .read = head_read,
+     .reply = reply_text,
+     .type = "application/vnd.carrel.head"},
+    {.name = "healthz",
+     .path = "/healthz",
+     .plain = true,
+     .look = health_look,
+     .reply = reply_text,
+     .type = "text/plain; charset=utf-8"},
+    {.name = "metrics",
+     .path = "/metrics",
+     .plain = true,
+     .look = metrics_look,
+     .reply = reply_text,
+     .type = "text/plain; version=0.0.4; charset=utf-8"},
+};
+
+unsigned route_find(const char *path, bool plain_only, const char **ret_rest)
+{
+    for (unsigned i = 1; i < ROUTE_COUNT; i++) {
+        size_t len = strlen(routes[i].path);
+        bool prefix = routes[i].path[len - 1] == '/';
+        if (plain_only && !routes[i].plain)
+            continue;
+        if (prefix ? strncmp(path, routes[i].path, len) == 0 : strcmp(path, routes[i].path) == 0) {
+            *ret_rest = path + len;
+            return i;
+        }
+    }
+    *ret_rest = "";
+    return ROUTE_NONE;
+}
+
+void route_object_parse(struct request *request, const char *rest)
+{
+    const struct route *route = request->route;
+    struct cr_ref ref;
+    if (route->reply == reply_frame) {
+        request->kind = route->kind;
+        if (cr_id_parse(rest, strlen(rest), &request->id) < 0)
+            request_refuse(request, MHD_HTTP_BAD_REQUEST,
+                           "'%.80s' is not an id: 64 hexadecimal digits", rest);
+        else if (cr_id_is_hole(&request->id))
+            request_refuse(request, MHD_HTTP_NOT_FOUND,
+                           "this is the reserved id of a hole, which is never stored");
+    } else if (route->read == head_read) {
+        if (cr_ref_parse(rest, &ref, NULL) < 0 || ref.number != 0)
+            request_refuse(request, MHD_HTTP_BAD_REQUEST, "'%.80s' is not an image name", rest);
+        else
+            memcpy(request->name, ref.name, sizeof(request->name));
+    }
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The parts of carrel-chunkd and who calls whom.
+ *
+ *      main.c      options, signals, the loop that accepts connections and drains
+ *        │
+ *      service.c   one libmicrohttpd daemon a thread; a request's way from first byte to last
+ *        │  │
+ *        │  tls.c  who may connect (client certificates)
+ *        │
+ *      routes.c    the table: path -> what to do;  reply.c  the answers as HTTP
+ *        │
+ *      frames.c    the hot cache over the store;  metrics.c  counters
+ *
+ * A route answers at once from memory, in the thread that talks to the client, or its connection is
+ * laid aside while a thread of the pool reads the store, so that a slow disk delays nobody else.
+ */
+#pragma once
+
+#include "lib/base/pool.h"
+#include "lib/store/store.h"
+#include "server/chunkd/frames.h"
+#include "server/chunkd/metrics.h"
+
+#include <stdatomic.h>
+
+/* What all threads share. Lives as long as the program. */
+struct server {
+    struct cr_store *store;
+    struct frames *frames;
+    struct cr_pool *readers; /* threads that may wait for the store */
+    struct metrics metrics;
+    atomic_bool draining;
+    int idle_fd; /* eventfd; written when the last request ends while draining */
+};

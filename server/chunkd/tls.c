@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+#include "server/chunkd/tls.h"
+
+#include "lib/base/fd.h"
+#include "lib/base/limits.h"
+#include "lib/base/mem.h"
+#include "lib/net/certs.h"
+#include "server/chunkd/log.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
+#include <limits.h>
+#include <netinet/in.h>
+
+/* --- files ---------------------------------------------------------------------------------------
+ */
+
+static int pem_read(const char *dir, const char *name, struct cr_buf *buf, struct cr_error *err)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    cr_buf_init(buf, CR_PEM_BYTES_MAX);
+    int r = cr_file_read(AT_FDCWD, path, buf);
+    if (r == 0)
+        r = cr_buf_append(buf, "", 1);
+    return r < 0 ? cr_error_errno(err, r, "read '%s'", path) : 0;
+}
+
+int tls_files_read(const char *dir, struct tls_files *ret_files, struct cr_error *err)
+{
+    struct tls_files files = {0};
+    int r = cr_certs_check(dir, CR_CERT_SERVER, err);
+    if (r == 0)
+        r = pem_read(dir, "ca.pem", &files.ca, err);
+    if (r == 0)
+        r = pem_read(dir, "server.pem", &files.cert, err);
+    if (r == 0)
+        r = pem_read(dir, "server-key.pem", &files.key, err);
+    if (r < 0) {
+        tls_files_done(&files);
+        return r;
+    }
+    *ret_files = files;
+    return 0;
+}
+
+void tls_files_done(struct tls_files *files)
+{
+    if (files->key.data != NULL)
+        explicit_bzero(files->key.data, files->key.len);
+    cr_buf_done(&files->ca);
+    cr_buf_done(&files->cert);
+    cr_buf_done(&files->key);
+}
+
+/* --- connections
+ * ----------------------------------------------------------------------------------- */
+
+struct visitor {
+    struct tls_door *door;
+    bool trusted;
+};
+
+static struct visitor *visitor_of(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info == NULL ? NULL : info->socket_context;
+}
+
+bool tls_is_trusted(struct MHD_Connection *connection)
+{
+    const struct visitor *visitor = visitor_of(connection);
+    return visitor != NULL && visitor->trusted;
+}
+
+static const char *peer_format(struct MHD_Connection *connection, char out[static 64])
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    char host[INET6_ADDRSTRLEN] = "?";
+    if (info != NULL && info->client_addr != NULL) {
+        const struct sockaddr *peer = info->client_addr;
+        if (peer->sa_family == AF_INET6)
+            inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr, host,
+                      sizeof(host));
+        else if (peer->sa_family == AF_INET)
+            inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)peer)->sin_addr, host,
+                      sizeof(host));
+    }
+    snprintf(out, 64, "%s", host);
+    return out;
+}
+
+static struct log_limit refusals;
+
+/* End the handshake with an alert that tells the client why. */
+static int refuse(gnutls_session_t session, gnutls_alert_description_t alert, const char *why)
+{
+    char peer[64];
+    uint64_t dropped;
+    gnutls_alert_send(session, GNUTLS_AL_FATAL, alert);
+    if (log_limit_pass(&refusals, &dropped)) {
+        peer_format(gnutls_session_get_ptr(session), peer);
+        if (dropped > 0)
+            log_event("refused client '%s': %s (and %llu others lately)", peer, why,
+                      (unsigned long long)dropped);
+        else
+            log_event("refused client '%s': %s", peer, why);
+    }
+    return GNUTLS_E_CERTIFICATE_ERROR;
+}
+
+/* Called by GnuTLS in the handshake, also when the client has sent no certificate. */
+static int client_verify(gnutls_session_t session)
+{
+    struct visitor *visitor = visitor_of(gnutls_session_get_ptr(session));
+    gnutls_typed_vdata_st purpose = {
+        .type = GNUTLS_DT_KEY_PURPOSE_OID,
+        .data = (unsigned char *)(uintptr_t)GNUTLS_KP_TLS_WWW_CLIENT,
+    };
+    unsigned count = 0, status = 0;
+    if (visitor == NULL)
+        return GNUTLS_E_INTERNAL_ERROR;
+    if (gnutls_certificate_get_peers(session, &count) == NULL || count == 0)
+        return refuse(session, GNUTLS_A_CERTIFICATE_REQUIRED, "it showed no certificate");
+    int r = gnutls_certificate_verify_peers(session, &purpose, 1, &status);
+    if (r < 0)
+        return refuse(session, GNUTLS_A_BAD_CERTIFICATE, gnutls_strerror(r));
+    if (status & (GNUTLS_CERT_SIGNER_NOT_FOUND | GNUTLS_CERT_SIGNER_NOT_CA))
+        return refuse(session, GNUTLS_A_UNKNOWN_CA, "its certificate comes from a foreign CA");
+    if (status & GNUTLS_CERT_EXPIRED)
+        return refuse(session, GNUTLS_A_CERTIFICATE_EXPIRED, "its certificate has expired");
+    if (status & GNUTLS_CERT_NOT_ACTIVATED)
+        return refuse(session, GNUTLS_A_CERTIFICATE_UNKNOWN, "its certificate is not valid yet");
+    if (status & GNUTLS_CERT_REVOKED)
+        return refuse(session, GNUTLS_A_CERTIFICATE_REVOKED, "its certificate was revoked");
+    if (status & GNUTLS_CERT_PURPOSE_MISMATCH)
+        return refuse(session, GNUTLS_A_UNSUPPORTED_CERTIFICATE,
+                      "its certificate was not issued for a client");
+    if (status != 0)
+        return refuse(session, GNUTLS_A_BAD_CERTIFICATE, "its certificate is not valid");
+    visitor->trusted = true;
+    return 0;
+}
+
+static void connection_begin(struct tls_door *door, struct MHD_Connection *connection,
+                             void **socket_context)
+{
+    struct visitor *visitor = cr_calloc(1, sizeof(*visitor));
+    *socket_context = visitor; /* NULL, when memory is short, is never trusted */
+    atomic_fetch_add(&door->connections, 1);
+    atomic_fetch_add(&door->server->metrics.connections, 1);
+    atomic_fetch_add(&door->server->metrics.connections_total, 1);
+    if (visitor == NULL)
+        return;
+    visitor->door = door;
+    visitor->trusted = !door->tls;
+    if (!door->tls)
+        return;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    if (info == NULL)
+        return;
+    /* Asked for, not required: then client_verify is called in any case and can say what is wrong.
+     */
+    gnutls_session_t session = info->tls_session;
+    gnutls_certificate_server_set_request(session, GNUTLS_CERT_REQUEST);
+    gnutls_session_set_verify_function(session, client_verify);
+}
+
+static void connection_end(struct tls_door *door, void **socket_context)
+{
+    struct visitor *visitor = *socket_context;
+    atomic_fetch_sub(&door->connections, 1);
+    atomic_fetch_sub(&door->server->metrics.connections, 1);
+    if (visitor == NULL || !visitor->trusted)
+        atomic_fetch_add(&door->server->metrics.tls_failures, 1);
+    free(visitor);
+    *socket_context = NULL;
+}
+
+void tls_connection_changed(void *context, struct MHD_Connection *connection, void **socket_context,
+                            enum MHD_ConnectionNotificationCode code)
+{
+    if (code == MHD_CONNECTION_NOTIFY_STARTED)
+        connection_begin(context, connection, socket_context);
+    else
+        connection_end(context, socket_context);
+}
