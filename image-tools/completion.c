@@ -57,11 +57,11 @@ static const char head[] =
     "_carrel() {\n"
     "    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}\n"
     "    local -a words=() store=()\n"
-    "    local i word options='' operands='' kind choices=''\n"
+    "    local i word options='' operands='' kind='' choices=''\n"
     "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
     "        word=${COMP_WORDS[i]}\n"
     "        case $word in\n"
-    "            --store) store=(--store \"${COMP_WORDS[i+1]}\"); i=$((i + 1)) ;;\n";
+    "            --store) store=(--store \"${COMP_WORDS[i+1]:-}\"); i=$((i + 1)) ;;\n";
 
 static const char middle[] = "            -*) ;;\n"
                              "            *) words+=(\"$word\") ;;\n"
@@ -91,7 +91,7 @@ int cmd_completion_bash(struct cli *cli, struct cr_error *err)
     print_valued();
     printf(") i=$((i + 1)) ;;\n");
     fputs(middle, stdout);
-    printf("    case \"${words[0]} ${words[1]}\" in\n");
+    printf("    case \"${words[0]:-} ${words[1]:-}\" in\n");
     for (const struct command *c = commands; c->noun != NULL; c++)
         if (c->summary != NULL)
             print_case(c);
