@@ -116,7 +116,7 @@ int cmd_image_rm(struct cli *cli, struct cr_error *err)
 {
     CLEANUP(cli_store_cleanup) struct cr_store *store = NULL;
     struct cr_ref ref;
-    struct cr_store_lock *lock;
+    struct cr_store_lock *lock = NULL;
     int r = cr_ref_parse(cli->operands[0], &ref, err);
     if (r < 0)
         return r;

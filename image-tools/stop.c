@@ -36,7 +36,7 @@ static void *wait_for_signals(void *argument)
 
 int stop_install(void)
 {
-    pthread_t thread;
+    pthread_t thread = 0;
     signal(SIGPIPE, SIG_IGN); /* a reader that went away is an error of write, told like others */
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);

@@ -46,9 +46,9 @@
 #define CR_TOOL_MESSAGE_BYTES_MAX (16 * CR_KIB)
 #define CR_SOURCE_CONNECTIONS_MAX 16U
 
-/* Partitions of a disk that are searched for free space, and what xfs_db may list of one. */
+/* Partitions of a disk that are searched for free space, and what a tool may list of one. */
 #define CR_PARTITIONS_MAX      256U
-#define CR_XFS_LIST_BYTES_MAX  (128 * CR_MIB)
+#define CR_FREE_LIST_BYTES_MAX (128 * CR_MIB)
 
 /* The desktop file of a seat, and the machine that it may ask for. */
 #define CR_DESKTOP_BYTES_MAX      (64 * CR_KIB)
@@ -60,11 +60,11 @@
 #define CR_SOCKET_PATH_BYTES_MAX  107U /* the kernel's: sizeof(sun_path) - 1 */
 
 /* Servers: their names and certificates, and what they say (PROTOCOL.md). */
-#define CR_HOST_BYTES_MAX         253U
-#define CR_CERT_NAMES_MAX         64U
-#define CR_PEM_BYTES_MAX          (1 * CR_MIB)
-#define CR_HTTP_HEAD_BYTES_MAX    (32 * CR_KIB) /* request line and headers */
-#define CR_HTTP_SENTENCE_MAX      512U          /* the body of a refusal */
-#define CR_IMAGE_LIST_BYTES_MAX   (2 + CR_IMAGES_MAX * (CR_NAME_MAX + 3ULL))
-#define CR_HTTP_CONNECTIONS_MAX   100000U
-#define CR_HTTP_THREADS_MAX       256U
+#define CR_HOST_BYTES_MAX       253U
+#define CR_CERT_NAMES_MAX       64U
+#define CR_PEM_BYTES_MAX        (1 * CR_MIB)
+#define CR_HTTP_HEAD_BYTES_MAX  (32 * CR_KIB) /* request line and headers */
+#define CR_HTTP_SENTENCE_MAX    512U          /* the body of a refusal */
+#define CR_IMAGE_LIST_BYTES_MAX (2 + CR_IMAGES_MAX * (CR_NAME_MAX + 3ULL))
+#define CR_HTTP_CONNECTIONS_MAX 100000U
+#define CR_HTTP_THREADS_MAX     256U

@@ -289,7 +289,7 @@ static uint64_t data_chunks(const struct cr_id *ids, uint32_t count)
 static int object_store(struct cr_publish *p, enum cr_kind kind, const struct cr_buf *plain,
                         struct cr_id *ret_id, struct cr_error *err)
 {
-    size_t room = cr_kinds[kind].frame_max, frame_len;
+    size_t room = cr_kinds[kind].frame_max, frame_len = 0;
     CLEANUP_FREE uint8_t *frame = malloc(room);
     bool is_new = false;
     int r =

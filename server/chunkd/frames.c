@@ -156,8 +156,8 @@ static int chunk_loaded(void *context, size_t index, int result, const void *dat
     struct frames *frames = loading->frames;
     const struct cr_id *id = &loading->ids[index];
     struct cr_error err = {0};
-    uint8_t *value;
-    size_t value_len;
+    uint8_t *value = NULL;
+    size_t value_len = 0;
     atomic_fetch_add(&frames->reads[CR_CHUNK], 1);
     if (result < 0 && why != NULL)
         err = *why;

@@ -182,7 +182,8 @@ static struct {
     char text[256];
 } explanation;
 
-static void explain(void *context, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void explain(void *context, const char *format,
+                                                          va_list args)
 {
     (void)context;
     if (atomic_exchange(&explanation.listening, false))
