@@ -7,7 +7,7 @@ PACKAGES_BUILD := gcc libc6-dev pkgconf nbdkit-plugin-dev libnbd-dev libvirt-dev
 PACKAGES_RUN := nbdkit libnbd-bin qemu-system-x86 qemu-utils qemu-block-extra ovmf \
 	libvirt-daemon libvirt-daemon-driver-qemu xfsprogs ntfs-3g qemu-system-common fuse3
 PACKAGES_TEST := libcmocka-dev curl jq strace gnutls-bin e2fsprogs fdisk mtools dosfstools \
-	syslinux syslinux-common syslinux-efi busybox-static mandoc fio openssl python3
+	syslinux syslinux-common syslinux-efi busybox-static mandoc fio openssl python3 zstd
 PACKAGES_DEMO := mmdebstrap fakeroot uidmap
 PACKAGES_BENCH := casync nginx-light wrk
 PACKAGES_LINT := clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev shellcheck git
@@ -16,7 +16,9 @@ PACKAGES := $(PACKAGES_BUILD) $(PACKAGES_RUN) $(PACKAGES_TEST) $(PACKAGES_DEMO) 
 	$(PACKAGES_LINT)
 
 # What pkg-config is asked for.
-PKGS_LIB := libzstd libcrypto libssl jansson libcurl libnbd blkid ext2fs com_err libntfs-3g
+PKGS_LIB := libzstd libcrypto libssl jansson libcurl libnbd blkid ext2fs com_err
 PKGS_CHUNKD := libmicrohttpd gnutls
 PKGS_AGENT := libvirt libvirt-qemu
+# GPL-2+, and so only for the program image-tools/ntfs-free.
+PKGS_NTFS := libntfs-3g
 PKGS_TEST := cmocka nbdkit

@@ -101,7 +101,13 @@ int cr_http_failure_transfer(const struct cr_http_failure *failure, struct cr_er
                             failure->server);
 
     switch ((int)failure->curl_code) {
+    case CURLE_SSL_CLIENTCERT:
+        return our_cert_refused(failure, -EKEYREJECTED, "not accepted", err);
     case CURLE_PEER_FAILED_VERIFICATION:
+        /* curl gives this code, and only these words, to the alert "certificate expired" too. */
+        if (failure->verify_result == X509_V_OK &&
+            strcmp(failure->curl_error, "SSL certificate verification failed") == 0)
+            return our_cert_refused(failure, -EKEYEXPIRED, "expired", err);
         return server_cert_refused(failure, err);
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_CACERT_BADFILE:
