@@ -9,7 +9,8 @@ B := build/$(VARIANT)
 PREFIX ?= /usr/local
 DESTDIR ?=
 MULTIARCH := $(shell gcc -print-multiarch 2>/dev/null)
-NBDKIT_PLUGIN_DIR ?= $(PREFIX)/lib/carrel
+# Where the plugins and the programs that only other programs start are installed.
+LIBEXEC_DIR ?= $(PREFIX)/lib/carrel
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -22,7 +23,7 @@ include deps.mk
 # the compilers are asked only when they are there.
 NEEDS_NOTHING := help deps clean
 ifneq ($(filter-out $(NEEDS_NOTHING),$(or $(MAKECMDGOALS),all)),)
-ifeq ($(shell command -v pkg-config >/dev/null 2>&1 && pkg-config --exists $(PKGS_LIB) $(PKGS_CHUNKD) $(PKGS_AGENT) $(PKGS_TEST) && echo yes),yes)
+ifeq ($(shell command -v pkg-config >/dev/null 2>&1 && pkg-config --exists $(PKGS_LIB) $(PKGS_CHUNKD) $(PKGS_AGENT) $(PKGS_NTFS) $(PKGS_TEST) && echo yes),yes)
 HAVE_PKGS := yes
 endif
 endif
@@ -51,17 +52,18 @@ WERROR ?= $(if $(CI),-Werror)
 COMPILER := $(if $(findstring clang,$(CC)),clang,gcc)
 
 ifdef HAVE_PKGS
-PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS_LIB) $(PKGS_CHUNKD) $(PKGS_AGENT) $(PKGS_TEST))
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS_LIB) $(PKGS_CHUNKD) $(PKGS_AGENT) $(PKGS_NTFS) $(PKGS_TEST))
 PKG_LIBS_LIB := $(shell pkg-config --libs $(PKGS_LIB))
 PKG_LIBS_CHUNKD := $(shell pkg-config --libs $(PKGS_CHUNKD))
 PKG_LIBS_AGENT := $(shell pkg-config --libs $(PKGS_AGENT))
+PKG_LIBS_NTFS := $(shell pkg-config --libs $(PKGS_NTFS))
 PKG_LIBS_TEST := $(shell pkg-config --libs $(PKGS_TEST))
 endif
 
 VERSION := $(shell cat VERSION)
 ALL_CFLAGS = -std=gnu17 $(WARNINGS) $(WARNINGS_$(COMPILER)) $(WERROR) $(OPTIMISE) -fPIC -pthread \
 	-D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DCARREL_VERSION='"$(VERSION)"' \
-	-DCARREL_PLUGIN_DIR='"$(NBDKIT_PLUGIN_DIR)"' -I. -include lib/base/banned.h \
+	-DCARREL_LIBEXEC_DIR='"$(LIBEXEC_DIR)"' -I. -include lib/base/banned.h \
 	$(PKG_CFLAGS) $(CFLAGS)
 ALL_LDFLAGS = $(OPTIMISE) -pthread -Wl,--as-needed $(LDFLAGS)
 
@@ -73,13 +75,15 @@ $(B)/flags: FORCE
 FORCE:
 
 # --- the parts -----------------------------------------------------------------------------------
-# PROGRAMS: names; NAME_SRCS, NAME_PKG_LIBS. PLUGINS: the same, built as shared objects for nbdkit.
+# PROGRAMS: names; NAME_SRCS, NAME_PKG_LIBS. LIBEXEC_PROGRAMS: those of them that no person starts.
+# PLUGINS: as PROGRAMS, built as shared objects for nbdkit.
 LIB_SRCS :=
 PROGRAMS :=
+LIBEXEC_PROGRAMS :=
 PLUGINS :=
 LIBCARREL := $(B)/libcarrel.a
 include $(sort $(wildcard lib/build.mk server/*/build.mk client/*/build.mk image-tools/build.mk \
-	initramfs/build.mk tests/build.mk))
+	image-tools/*/build.mk initramfs/build.mk tests/build.mk))
 
 objects = $(patsubst %.c,$(B)/%.o,$(1))
 ALL_SRCS := $(sort $(LIB_SRCS) $(foreach p,$(PROGRAMS) $(PLUGINS),$($(p)_SRCS)) $(TEST_SRCS))
@@ -154,10 +158,12 @@ fuzz: deps ## fuzz every parser for FUZZ_SECONDS (60) each
 MANUALS = $(wildcard server/*/*.[1-8] client/*/*.[1-8] image-tools/man/*.[1-8])
 
 install: all ## install below DESTDIR and PREFIX (/usr/local)
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(NBDKIT_PLUGIN_DIR) \
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBEXEC_DIR) \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions
-	install -m 755 $(PROGRAMS:%=$(B)/bin/%) $(DESTDIR)$(PREFIX)/bin
-	install -m 644 $(PLUGINS:%=$(B)/plugins/%.so) $(DESTDIR)$(NBDKIT_PLUGIN_DIR)
+	install -m 755 $(patsubst %,$(B)/bin/%,$(filter-out $(LIBEXEC_PROGRAMS),$(PROGRAMS))) \
+		$(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(LIBEXEC_PROGRAMS:%=$(B)/bin/%) $(DESTDIR)$(LIBEXEC_DIR)
+	install -m 644 $(PLUGINS:%=$(B)/plugins/%.so) $(DESTDIR)$(LIBEXEC_DIR)
 	for page in $(MANUALS); do \
 		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
 	install -m 644 image-tools/completion/carrel.bash \

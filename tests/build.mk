@@ -12,6 +12,9 @@ $(UNIT_BINS): $(B)/tests/%: $(B)/tests/unit/%.o $(LIBCARREL)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(LIBCARREL) $(PKG_LIBS_TEST) $(PKG_LIBS_LIB)
 
+# It starts the reader of NTFS, in this variant too.
+$(B)/tests/test_trim: | $(B)/bin/carrel-ntfs-free
+
 # With clang's fuzzer the target explores; without it a small main replays the corpus.
 ifeq ($(VARIANT),fuzz)
 FUZZ_MAIN := -fsanitize=fuzzer

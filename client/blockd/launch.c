@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "client/blockd/launch.h"
 
+#include "lib/base/libexec.h"
 #include "lib/base/limits.h"
 #include "lib/base/mem.h"
 
@@ -18,28 +19,6 @@
 #define THREADS       "8"
 
 #define ARGUMENTS_MAX 32
-
-/* The plugin: where the environment says, beside the program where it was built, or installed. */
-static int plugin_find(char *out, size_t out_size, struct cr_error *err)
-{
-    char program[PATH_MAX] = "";
-    const char *folder = getenv("CARREL_PLUGIN_DIR");
-    if (folder != NULL) {
-        snprintf(out, out_size, "%s/" PLUGIN, folder);
-    } else {
-        ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - 1);
-        program[n > 0 ? n : 0] = '\0';
-        char *slash = strrchr(program, '/');
-        snprintf(out, out_size, "%.*s/../plugins/" PLUGIN,
-                 slash != NULL ? (int)(slash - program) : 0, program);
-        if (access(out, R_OK) < 0)
-            snprintf(out, out_size, "%s/" PLUGIN, CARREL_PLUGIN_DIR);
-    }
-    if (access(out, R_OK) < 0)
-        return cr_error_errno(
-            err, -errno, "cannot find the plugin '%s'; set CARREL_PLUGIN_DIR to its folder", out);
-    return 0;
-}
 
 /* A socket that a killed predecessor left is removed; one that somebody serves is not. */
 static int socket_clear(const char *path, struct cr_error *err)
@@ -115,11 +94,12 @@ static void command_fill(struct command *command, const struct options *options,
 
 int launch(const struct options *options, struct cr_error *err)
 {
-    char plugin[PATH_MAX + sizeof(PLUGIN) + 16];
+    char plugin[PATH_MAX];
     CLEANUP(command_done) struct command command = {.count = 0};
-    int r = plugin_find(plugin, sizeof(plugin), err);
-    if (r == 0)
-        r = socket_clear(options->socket, err);
+    int r = cr_libexec_find(PLUGIN, plugin, err);
+    if (r < 0)
+        return cr_error_prefix(err, r, "cannot find the plugin");
+    r = socket_clear(options->socket, err);
     if (r < 0)
         return r;
     command_fill(&command, options, plugin);

@@ -4,10 +4,10 @@
  * library for it, and the tools want the file system as a file of its own.
  */
 #include "lib/base/buf.h"
-#include "lib/base/command.h"
 #include "lib/base/limits.h"
 #include "lib/base/mem.h"
 #include "lib/trim/free.h"
+#include "lib/trim/tool.h"
 #include "lib/trim/view.h"
 
 #include <errno.h>
@@ -22,15 +22,13 @@ struct geometry {
 /* Run a tool that must succeed in silence; its output is terminated as text. */
 static int tool_run(const char *const *argv, struct cr_buf *out, struct cr_error *err)
 {
-    struct cr_buf messages = CR_BUF_INIT(CR_TOOL_MESSAGE_BYTES_MAX);
-    int status = 0, r = cr_command_run(argv, out, &messages, &status, err);
-    if (r == 0 && (status != 0 || messages.len > 0)) {
-        size_t len = messages.len == 0 ? 0 : strcspn((char *)messages.data, "\n");
-        r = cr_error_set(err, -EUCLEAN, "it is damaged (%s: %.*s): check it with xfs_repair -n",
-                         argv[0], (int)(len < 100 ? len : 100), (char *)messages.data);
-    }
-    cr_buf_done(&messages);
-    return r < 0 ? r : cr_buf_append(out, "", 1);
+    struct cr_tool_result result = {0};
+    int r = cr_tool_run(argv, out, &result, err);
+    if (r == 0 && (result.status != 0 || result.said[0] != '\0'))
+        return cr_error_set(err, -EUCLEAN,
+                            "it is damaged (%s: %.100s): check it with xfs_repair -n", argv[0],
+                            result.said);
+    return r;
 }
 
 /* The number in the line "name = value" of what xfs_db prints; 0 when there is none. */
@@ -88,17 +86,13 @@ static int geometry_read(const char *path, uint64_t size_bytes, struct geometry 
 static int log_check(const char *path, struct cr_error *err)
 {
     const char *const argv[] = {"xfs_logprint", "-t", path, NULL};
-    struct cr_buf out = CR_BUF_INIT(CR_TOOL_MESSAGE_BYTES_MAX);
-    int status = 0, r = cr_command_run(argv, &out, NULL, &status, err);
+    CLEANUP_BUF struct cr_buf out = CR_BUF_INIT(CR_TOOL_MESSAGE_BYTES_MAX);
+    struct cr_tool_result result = {0};
+    int r = cr_tool_run(argv, &out, &result, err);
     bool dirty = r == -EMSGSIZE; /* a long tale of transactions */
-    if (r == 0)
-        r = cr_buf_append(&out, "", 1);
-    bool clean = r == 0 && status == 0 && strstr((char *)out.data, "state: <CLEAN>") != NULL;
-    dirty = dirty || (r == 0 && strstr((char *)out.data, "state: <DIRTY>") != NULL);
-    cr_buf_done(&out);
-    if (clean)
+    if (r == 0 && result.status == 0 && strstr((char *)out.data, "state: <CLEAN>") != NULL)
         return 0;
-    if (dirty)
+    if (dirty || (r == 0 && strstr((char *)out.data, "state: <DIRTY>") != NULL))
         return cr_error_set(err, -EUCLEAN,
                             "it was not shut down cleanly, its log holds changes that are not yet "
                             "applied: start the system once more and shut it down");
@@ -162,7 +156,7 @@ int cr_trim_free_xfs(const struct cr_trim_place *place, struct cr_extents *free_
     if (r < 0)
         return r;
     const char *const argv[] = {"xfs_db", "-r", "-f", "-c", "freesp -d -s", view.path, NULL};
-    struct cr_buf out = CR_BUF_INIT(CR_XFS_LIST_BYTES_MAX);
+    struct cr_buf out = CR_BUF_INIT(CR_FREE_LIST_BYTES_MAX);
     r = tool_run(argv, &out, err);
     if (r == 0)
         r = list_walk((char *)out.data, &geometry, place->offset, free_space, err);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The free space of file systems that we know: ext2, ext3, ext4 (libext2fs), XFS (xfs_db) and NTFS
- * (libntfs-3g), on a disk with an MBR or GPT partition table or without any (libblkid). What stands
- * in free space is the past; an import that leaves it out saves it, and changes nothing that the
- * guest can see.
+ * (carrel-ntfs-free), on a disk with an MBR or GPT partition table or without any (libblkid). What
+ * stands in free space is the past; an import that leaves it out saves it, and changes nothing that
+ * the guest can see.
  *
  *      disk ── a raw file itself, or its NBD export shown as a file by qemu-storage-daemon (FUSE)
  *        └── partitions ── file system ── clean and whole? ── free blocks
