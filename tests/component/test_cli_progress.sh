@@ -42,7 +42,7 @@ packs_exist() { # store
 pids=()
 for option in '' --quiet --json; do
     name=${option#--}
-    name=${name:-lines}
+    name=${name:-plain}
     "$carrel" store init "$name" --quiet
     start "$carrel" --store "$name" image import again large.raw --format raw --threads 1 \
         ${option:+"$option"} >"$name.out" 2>"$name.err"
@@ -53,8 +53,8 @@ done
 for ((i = 0; i < 12; i++)); do read -rt 0.5 <> <(:) || true; done
 kill -CONT "${pids[@]}"
 wait "${pids[@]}"
-grep -qE "^importing 'again': +[0-9]+ %  .* of 300 MiB" lines.err || fail "no plain line: $(cat lines.err)"
-grep -q $'\r' lines.err && fail "a bar went to what is no terminal"
+grep -qE "^importing 'again': +[0-9]+ %  .* of 300 MiB" plain.err || fail "no plain line: $(cat plain.err)"
+grep -q $'\r' plain.err && fail "a bar went to what is no terminal"
 for name in quiet json; do
     [ ! -s "$name.err" ] || fail "with --$name it said: $(cat "$name.err")"
 done
