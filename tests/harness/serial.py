@@ -18,6 +18,7 @@ that names the step, and the last lines that the guest said. The steps:
                                to the latest login prompt
 """
 
+import codecs
 import re
 import select
 import socket
@@ -38,6 +39,7 @@ class Line:
         self.path = path
         self.log = open(log_path, "ab", buffering=0)
         self.socket = None
+        self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.unread = ""  # what came after the last match
         self.said = ""  # the end of all that came, for the message of a failure
         self.closed = False
@@ -71,7 +73,7 @@ class Line:
             self.closed = True
             return False
         self.log.write(data)
-        text = data.decode("utf-8", "replace").replace("\r", "")
+        text = self.decoder.decode(data).replace("\r", "")
         # On the whole, as an escape sequence may come in two pieces.
         self.unread = ESCAPE.sub("", self.unread + text)[-KEPT_BYTES:]
         self.said = ESCAPE.sub("", self.said + text)[-KEPT_BYTES:]
