@@ -9,7 +9,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Read exactly `len` bytes at `offset`. Returns 0, -errno, or -ENODATA when the file ends before. */
+/* Read exactly `len` bytes at `offset`. Returns 0, -errno, or -ENODATA when the file ends before.
+ */
 int cr_pread_full(int fd, void *data, size_t len, uint64_t offset);
 
 /* Write all of it, at `offset` or at the file position. Returns 0 or -errno. */
