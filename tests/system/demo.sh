@@ -137,9 +137,9 @@ start qemu qemu-system-x86_64 -accel tcg -m 512 -display none -nodefaults -no-re
     -drive "file=$work/edit.qcow2,if=virtio,format=qcow2" \
     -drive "file=$demo/debian-extra.tar,if=virtio,format=raw,readonly=on"
 guest login root demo 240 \
-    run '! command -v tree' 20 \
+    run '! command -v tree' 60 \
     run 'tar -xf /dev/vdb -C /root && dpkg -i /root/tree_*.deb >/dev/null && rm /root/tree_*.deb' 120 \
-    run 'tree --version' 20 \
+    run 'tree --version' 60 \
     send poweroff eof 120
 finish qemu
 stop nbdkit
@@ -189,7 +189,7 @@ step "boot debian@2 through the agent with an empty cache, log in, write a file"
     "$work/agent-1.log $work/chunkd.log $serial_log"
 agent_start agent-1
 guest login root demo 300 prompt-after "$started" "$work/login-1" \
-    run 'tree --version' 20 \
+    run 'tree --version' 60 \
     run 'echo "a day of work" >/root/left-behind && sync && cat /root/left-behind' 60
 pulled_1=$(($(server_bytes) - sent_before))
 echo "login prompt after $(cat "$work/login-1") s"
@@ -198,14 +198,14 @@ step "reboot: the file is gone, the package is there" "$work/agent-1.log $work/c
 guest send '' send reboot eof 120
 runs agent-1
 guest login root demo 300 \
-    run 'test ! -e /root/left-behind && echo "the file is gone"' 20 \
-    run 'tree --version' 20
+    run 'test ! -e /root/left-behind && echo "the file is gone"' 60 \
+    run 'tree --version' 60
 stop agent-1
 
 step "boot again from the warm cache" "$work/agent-2.log $work/chunkd.log $serial_log"
 agent_start agent-2
 guest login root demo 300 prompt-after "$started" "$work/login-2" \
-    run 'test ! -e /root/left-behind' 20 run 'tree --version' 20
+    run 'test ! -e /root/left-behind' 60 run 'tree --version' 60
 pulled_2=$(($(server_bytes) - sent_before))
 echo "login prompt after $(cat "$work/login-2") s"
 stop agent-2
