@@ -50,7 +50,7 @@ scripts() {
 
 manuals() {
     local pages
-    mapfile -t pages < <($here/files.sh '*.[1-8]' | grep '/man/')
+    mapfile -t pages < <($here/files.sh '*.[1-8]' | grep -E '/(carrel|nbdkit-)[^/]*$')
     [ ${#pages[@]} -eq 0 ] || mandoc -T lint -W warning "${pages[@]}"
 }
 
