@@ -38,10 +38,18 @@ static const struct {
      "use a name or address that stands in it, or issue one that names this host"},
 };
 
+/* Has OpenSSL objected? curl's own objections (the host's name) leave 1 behind, which is no
+ * verdict. */
+static bool verdict_is_bad(const struct cr_http_failure *failure)
+{
+    return failure->verify_result != X509_V_OK && failure->verify_result != X509_V_ERR_UNSPECIFIED;
+}
+
 static int server_cert_refused(const struct cr_http_failure *failure, struct cr_error *err)
 {
+    long verdict = verdict_is_bad(failure) ? failure->verify_result : X509_V_OK;
     for (size_t i = 0; i < CR_ARRAY_LEN(verdicts); i++)
-        if (verdicts[i].verdict == failure->verify_result)
+        if (verdicts[i].verdict == verdict)
             return cr_error_set(err, verdicts[i].code, "the certificate of server '%s' %s; %s",
                                 failure->server, verdicts[i].found, verdicts[i].way_out);
     return cr_error_set(err, -EKEYREJECTED,
@@ -105,7 +113,7 @@ int cr_http_failure_transfer(const struct cr_http_failure *failure, struct cr_er
         return our_cert_refused(failure, -EKEYREJECTED, "not accepted", err);
     case CURLE_PEER_FAILED_VERIFICATION:
         /* curl gives this code, and only these words, to the alert "certificate expired" too. */
-        if (failure->verify_result == X509_V_OK &&
+        if (!verdict_is_bad(failure) &&
             strcmp(failure->curl_error, "SSL certificate verification failed") == 0)
             return our_cert_refused(failure, -EKEYEXPIRED, "expired", err);
         return server_cert_refused(failure, err);

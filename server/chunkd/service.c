@@ -15,9 +15,9 @@
 
 #define IDLE_TIMEOUT_S 60U
 
-/* Request line, headers and the list of a batch answer's pieces; mapped, so untouched pages cost
+/* Also holds the list of a batch answer's pieces. Mapped, so pages that nobody touches cost
  * nothing. */
-#define CONNECTION_MEMORY_BYTES (2 * CR_HTTP_HEAD_BYTES_MAX)
+#define CONNECTION_MEMORY_BYTES CR_HTTP_HEAD_BYTES_MAX
 
 struct worker {
     struct MHD_Daemon *daemon;
