@@ -166,7 +166,7 @@ install: all ## install below DESTDIR and PREFIX (/usr/local)
 	install -m 644 $(PLUGINS:%=$(B)/plugins/%.so) $(DESTDIR)$(LIBEXEC_DIR)
 	for page in $(MANUALS); do \
 		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
-	install -m 644 image-tools/completion/carrel.bash \
+	install -m 644 $(B)/completion/carrel.bash \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/carrel
 
 clean: ## remove build/

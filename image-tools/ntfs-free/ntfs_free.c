@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The free space of an NTFS, printed as lib/trim/freelist.h says. Only this program uses
- * libntfs-3g. */
+/* The free space of an NTFS, printed as lib/trim/freelist.h says; README.md: why apart. */
 #include "image-tools/ntfs-free/window.h"
 #include "lib/base/error.h"
 #include "lib/base/extents.h"
@@ -153,25 +152,29 @@ static int free_find(struct window *window, struct cr_extents *free_space, struc
 
 /*
  * The disk may come from anybody and libntfs-3g was not written for that: give up what reading it
- * does not need. The sanitizers' own needs are not met by these limits.
+ * does not need. Sanitizers need more.
  */
 static int rights_drop(void)
 {
 #ifndef SANITIZED
     static const struct {
-        int resource;
+        __rlimit_resource_t resource;
         rlim_t max;
     } limits[] = {
         {RLIMIT_NOFILE, 0}, /* what is open stays open */
-        {RLIMIT_FSIZE, 0},  /* pipes are no files */
         {RLIMIT_NPROC, 0},
         {RLIMIT_CORE, 0},
         {RLIMIT_AS, MEMORY_BYTES_MAX},
         {RLIMIT_CPU, CPU_SECONDS_MAX},
     };
     for (size_t i = 0; i < CR_ARRAY_LEN(limits); i++) {
-        const struct rlimit limit = {.rlim_cur = limits[i].max, .rlim_max = limits[i].max};
-        if (setrlimit((__rlimit_resource_t)limits[i].resource, &limit) < 0)
+        struct rlimit limit;
+        if (getrlimit(limits[i].resource, &limit) < 0)
+            return -errno;
+        if (limit.rlim_max > limits[i].max)
+            limit.rlim_max = limits[i].max;
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(limits[i].resource, &limit) < 0)
             return -errno;
     }
 #endif

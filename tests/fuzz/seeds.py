@@ -156,12 +156,39 @@ def objects(files):
     yield "checksum", b"\0" + patched(frame, 4, b"\xa4") + u32(0)
 
 
+def freelists(_):
+    one = b"1048576 4096\n"
+    two = one + b"2097152 512\n"
+    yield "nothing-free", b"end 0 0\n"
+    yield "one", one + b"end 1 4096\n"
+    yield "two", two + b"end 2 4608\n"
+    yield "all-free", b"1048576 1073741312\nend 1 1073741312\n"
+    yield "empty", b""
+    yield "no-end", two
+    yield "cut", two + b"end 2 460"
+    yield "behind", one + b"end 1 4096\n" + one
+    yield "count", two + b"end 1 4608\n"
+    yield "sum", two + b"end 2 4607\n"
+    yield "overlap", one + b"1052671 512\nend 2 4608\n"
+    yield "touching", one + b"1052672 512\nend 2 4608\n"
+    yield "descending", b"2097152 512\n" + one + b"end 2 4608\n"
+    yield "before", b"1048575 1\nend 1 1\n"
+    yield "beyond", b"1074789887 2\nend 1 2\n"
+    yield "length-0", b"1048576 0\nend 1 0\n"
+    yield "length-2-64-1", b"1048576 18446744073709551615\nend 1 4096\n"
+    yield "offset-2-64", b"18446744073709551616 1\nend 1 1\n"
+    yield "leading-zero", b"01048576 4096\nend 1 4096\n"
+    yield "zero-byte", one + b"\0end 1 4096\n"
+    yield "words", b"something else\n"
+
+
 def main():
     files, _ = generate.vectors()
     targets = {
         "manifest": manifests(files["manifest"]), "segment": segments(files["segment-2"]),
         "pack_footer": pack_footers(files["pack"]), "head": heads(files["head"]),
         "ref": refs(None), "object": objects(files),
+        "freelist": freelists(None),
     }
     for target, seeds in targets.items():
         folder = os.path.join(here, "corpus", target)

@@ -333,6 +333,48 @@ static void an_ntfs_with_an_unfinished_log_is_not_trimmed(void **state)
     cr_trim_report_done(&report);
 }
 
+static void without_the_reader_of_ntfs_the_reason_is_told(void **state)
+{
+    (void)state;
+    sh("make_ntfs disk; rm -rf readers; mkdir readers");
+    assert_int_equal(setenv("CARREL_LIBEXEC", "readers", 1), 0);
+    not_trimmed("NTFS cannot be read: 'carrel-ntfs-free' is not in 'readers'");
+    assert_int_equal(unsetenv("CARREL_LIBEXEC"), 0);
+}
+
+/* Readers that a hostile NTFS took over, so to speak, and what the report says then. */
+static const struct {
+    const char *script, *why;
+} readers[] = {
+    {"exit 0", "the list is cut off"},
+    {"echo 0 4096", "the list is cut off"},
+    {"printf '0 4096\\n0 4096\\nend 2 8192\\n'", "line 2 does not lie behind"},
+    {"printf '50331648 4096\\nend 1 4096\\n'", "line 1 is not in the partition"},
+    {"printf '0 4096\\nend 1 8192\\n'", "line 2 names other sums"},
+    {"printf '0 4096\\nend 1 4096\\n'; exit 1", "failed on it (exit status 1)"},
+    {"printf '0 4096\\nend 1 4096\\n'; exit 2", "failed on it (exit status 2)"},
+    {"kill -SEGV $$", "failed on it (exit status 139)"},
+    {"printf 'it is \\033[31mred\\nand more\\n' >&2; exit 1", "it is ?[31mred"},
+    {"yes '0 4096'", "too many pieces"},
+};
+
+static void an_ntfs_whose_reader_is_wrong_is_not_trimmed(void **state)
+{
+    (void)state;
+    sh("make_ntfs disk; rm -rf readers; mkdir readers");
+    assert_int_equal(setenv("CARREL_LIBEXEC", "readers", 1), 0);
+    for (size_t i = 0; i < CR_ARRAY_LEN(readers); i++) {
+        char script[512];
+        snprintf(script, sizeof(script),
+                 "cat >readers/carrel-ntfs-free <<'END'\n#!/bin/sh\n%s\nEND\n"
+                 "chmod +x readers/carrel-ntfs-free",
+                 readers[i].script);
+        sh(script);
+        not_trimmed(readers[i].why);
+    }
+    assert_int_equal(unsetenv("CARREL_LIBEXEC"), 0);
+}
+
 static void a_dirty_or_damaged_xfs_is_not_trimmed(void **state)
 {
     (void)state;
@@ -400,6 +442,8 @@ int main(void)
         cmocka_unit_test(a_damaged_ext_is_not_trimmed),
         cmocka_unit_test(a_dirty_or_hibernated_ntfs_is_not_trimmed),
         cmocka_unit_test(an_ntfs_with_an_unfinished_log_is_not_trimmed),
+        cmocka_unit_test(without_the_reader_of_ntfs_the_reason_is_told),
+        cmocka_unit_test(an_ntfs_whose_reader_is_wrong_is_not_trimmed),
         cmocka_unit_test(a_dirty_or_damaged_xfs_is_not_trimmed),
         cmocka_unit_test(what_is_not_known_is_taken_whole),
         cmocka_unit_test(overlapping_partitions_are_not_trimmed),
