@@ -224,6 +224,8 @@ static void a_footer_whose_count_is_zero_or_overflows_is_refused(void **state)
         cr_put_le32(trailer(d), counts[i]);
         is_refused(d, "damaged or cut off");
     }
+    cr_put_le32(trailer(d), 0);
+    assert_int_equal(cr_pack_footer_bytes(trailer(d)), 0); /* not the 16 bytes of a bare trailer */
     cr_put_le32(trailer(d), CR_PACK_CHUNKS_MAX + 1);
     assert_int_equal(cr_pack_footer_bytes(trailer(d)), 0);
 }
