@@ -18,7 +18,7 @@ cleanup() {
     rm -rf "$work"
 }
 trap cleanup EXIT
-cd "$work"
+cd "$work" || exit
 export TMPDIR=$work
 
 fail() { # sentence...
