@@ -174,6 +174,17 @@ static int settings_write(const char *root, struct cr_error *err)
     return r < 0 ? cr_error_errno(err, r, "writing libvirt's settings '%s'", path) : 0;
 }
 
+/* virDomainDestroy, for a machine that may end by itself at the same moment. */
+static int domain_destroy(virDomainPtr domain, const char *what, struct cr_error *err)
+{
+    if (virDomainDestroy(domain) == 0)
+        return 0;
+    int code = virGetLastErrorCode();
+    return code == VIR_ERR_NO_DOMAIN || code == VIR_ERR_OPERATION_INVALID
+               ? 0
+               : vm_error(err, -EIO, what);
+}
+
 /* Machines of an agent that was killed: their overlays are never used again, so they just end. */
 static int leftovers_destroy(struct vm *vm, unsigned *ret_count, struct cr_error *err)
 {
@@ -183,8 +194,8 @@ static int leftovers_destroy(struct vm *vm, unsigned *ret_count, struct cr_error
     if (count < 0)
         return vm_error(err, -EIO, "looking for machines that were left running");
     for (int i = 0; i < count; i++) {
-        if (virDomainIsActive(domains[i]) == 1 && virDomainDestroy(domains[i]) < 0 && r == 0)
-            r = vm_error(err, -EIO, "ending a machine that was left running");
+        if (r == 0)
+            r = domain_destroy(domains[i], "ending a machine that was left running", err);
         virDomainFree(domains[i]);
     }
     free(domains);
@@ -282,13 +293,9 @@ int vm_machine(const struct vm *vm)
 
 int vm_destroy(struct vm *vm, struct cr_error *err)
 {
-    int r = 0;
     if (vm->domain == NULL)
         return 0;
-    if (virDomainIsActive(vm->domain) == 1 && virDomainDestroy(vm->domain) < 0 &&
-        virGetLastErrorCode() != VIR_ERR_OPERATION_INVALID &&
-        virGetLastErrorCode() != VIR_ERR_NO_DOMAIN)
-        r = vm_error(err, -EIO, "ending the machine");
+    int r = domain_destroy(vm->domain, "ending the machine", err);
     virDomainFree(vm->domain);
     vm->domain = NULL;
     return r;

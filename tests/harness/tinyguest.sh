@@ -1,9 +1,9 @@
 #!/bin/bash
 # Build a tiny bootable disk, once: Debian's own kernel and busybox behind a real boot loader.
 #   tinyguest.sh        prints the path of the raw image, $BUILD/tinyguest/disk.img
-# MBR; partition 1 = FAT with syslinux, kernel, initramfs; partition 2 = ext4 labelled "scratch".
-# On the serial console (ttyS0) the guest mounts partition 2 at /data, prints "tinyguest READY" and
-# then runs each line that it is sent, answering "[STATUS]". No mounts, no root needed.
+# MBR; partition 1 = FAT with syslinux (BIOS and UEFI), kernel, initramfs; partition 2 = ext4
+# labelled "scratch". On the serial console (ttyS0) the guest mounts partition 2 at /data, prints
+# "tinyguest READY" and then is a shell without echo or prompt. No mounts, no root needed.
 set -eu
 : "${BUILD:?}"
 PATH=$PATH:/usr/sbin:/sbin
@@ -19,24 +19,25 @@ if [ -s "$disk" ] && [ "$disk" -nt "$self" ]; then
 fi
 cd "$dir"
 
-# The kernel and its modules, from Debian's package; nothing is installed.
-if ! ls -d kernel/boot/vmlinuz-* >/dev/null 2>&1; then
+# The kernel and its modules, from Debian's package, which is kept; nothing is installed.
+if ! ls linux-image-*.deb >/dev/null 2>&1; then
     package=$(apt-cache depends linux-image-amd64 |
         sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
     [ -n "$package" ] || {
         echo "tinyguest: apt knows no linux-image-amd64; run apt-get update" >&2
         exit 1
     }
-    apt-get download "$package" >/dev/null 2>&1 || {
+    rm -rf download
+    mkdir download
+    (cd download && apt-get download "$package" >/dev/null 2>&1) || {
         echo "tinyguest: cannot download '$package' with apt-get" >&2
         exit 1
     }
-    rm -rf kernel.new
-    mkdir kernel.new
-    dpkg-deb -x "$package"_*.deb kernel.new
-    rm -rf "$package"_*.deb kernel
-    mv kernel.new kernel
+    mv download/*.deb .
 fi
+rm -rf kernel
+mkdir kernel
+dpkg-deb -x linux-image-*.deb kernel
 version=$(basename kernel/boot/vmlinuz-*)
 version=${version#vmlinuz-}
 
@@ -75,10 +76,8 @@ until disk=$(findfs LABEL=scratch 2>/dev/null) && mount -t ext4 "$disk" /data; d
     usleep 100000
 done
 echo "tinyguest READY"
-while read -r line; do
-    eval "$line"
-    echo "[$?]"
-done
+# Through a pipe, so that the shell is not interactive; not by cat, whose splicing holds lines back.
+while :; do while read -r line; do echo "$line"; done | sh; done
 INIT
 sed -i "s/MODULES/$modules/" root/init
 chmod +x root/init
@@ -101,6 +100,9 @@ mkfs.fat -F 16 -n BOOT fat.img >/dev/null
 mcopy -i fat.img "kernel/boot/vmlinuz-$version" ::vmlinuz
 mcopy -i fat.img initrd.gz syslinux.cfg ::
 syslinux -i fat.img
+mmd -i fat.img ::EFI ::EFI/BOOT
+mcopy -i fat.img /usr/lib/SYSLINUX.EFI/efi64/syslinux.efi ::EFI/BOOT/BOOTX64.EFI
+mcopy -i fat.img /usr/lib/syslinux/modules/efi64/ldlinux.e64 ::EFI/BOOT/
 # Partition 2, ext4 of 32 MiB, filled without a mount.
 rm -rf data
 mkdir data
@@ -111,12 +113,12 @@ mke2fs -q -t ext4 -L scratch -d data -E root_owner=0:0 scratch.img
 truncate -s $((64 * mib)) disk.new
 sfdisk -q disk.new <<'TABLE'
 label: dos
-start=2048, size=63488, type=e, bootable
+start=2048, size=63488, type=ef, bootable
 start=65536, size=65536, type=83
 TABLE
 dd if=/usr/lib/syslinux/mbr/mbr.bin of=disk.new bs=440 count=1 conv=notrunc status=none
 dd if=fat.img of=disk.new bs=$mib seek=1 conv=notrunc,sparse status=none
 dd if=scratch.img of=disk.new bs=$mib seek=32 conv=notrunc,sparse status=none
-rm -f fat.img scratch.img
+rm -rf fat.img scratch.img kernel root data initrd.gz
 mv disk.new disk.img
 echo "$disk"
