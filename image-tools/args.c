@@ -168,13 +168,13 @@ static int threads_take(struct cli *cli, struct cr_error *err)
 {
     uint64_t threads;
     cli->threads = usable_cpus();
-    cli->ingest_threads = 2 * cli->threads < CLI_THREADS_MAX ? 2 * cli->threads : CLI_THREADS_MAX;
+    cli->disk_threads = 2 * cli->threads < CLI_THREADS_MAX ? 2 * cli->threads : CLI_THREADS_MAX;
     if (!cli_has(cli, OPT_THREADS))
         return 0;
     if (cr_u64_parse(cli->values[OPT_THREADS], CLI_THREADS_MAX, &threads) < 0 || threads == 0)
         return cr_error_set(err, -EINVAL, "option '--threads': '%s' is not a number from 1 to %d",
                             cli->values[OPT_THREADS], CLI_THREADS_MAX);
-    cli->threads = cli->ingest_threads = (unsigned)threads;
+    cli->threads = cli->disk_threads = (unsigned)threads;
     return 0;
 }
 

@@ -69,7 +69,7 @@ struct cli {
     unsigned operand_count;
     const char *values[OPT_COUNT]; /* NULL = not given; "" for an option without an argument */
     unsigned threads;              /* workers of a pipeline that computes */
-    unsigned ingest_threads;       /* of one that also waits for the disk to make packs durable */
+    unsigned disk_threads;         /* of one that also waits for the disk */
 };
 
 #define CLI_THREADS_MAX  16

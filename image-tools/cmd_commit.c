@@ -74,7 +74,7 @@ static int commit_publish(struct cli *cli, struct ingest *ingest, struct cr_erro
     CLEANUP(progress_cleanup)
     struct progress *progress = progress_new(cli, what, cr_extents_bytes(&ingest->data));
     ingest->progress = progress;
-    r = ingest_run(ingest, cli->ingest_threads, err);
+    r = ingest_run(ingest, cli->disk_threads, err);
     return r < 0 ? r : stop_check(err);
 }
 
@@ -105,7 +105,7 @@ int cmd_image_commit(struct cli *cli, struct cr_error *err)
     CLEANUP(cr_source_cleanup) struct cr_source *source = NULL;
     CLEANUP(cr_version_cleanup) struct cr_version *base = NULL;
     struct cr_source_options options = {
-        .format = "qcow2", .top_layer_only = true, .connections = cli->ingest_threads};
+        .format = "qcow2", .top_layer_only = true, .connections = cli->disk_threads};
     r = cr_source_open(cli->operands[1], &options, &source, err);
     if (r == 0)
         r = base_find(cli, cr_source_backing(source), &base_ref, err);

@@ -39,7 +39,7 @@ static int import_publish(struct cli *cli, struct ingest *ingest, struct cr_trim
     CLEANUP(progress_cleanup)
     struct progress *progress = progress_new(cli, what, cr_extents_bytes(&ingest->data));
     ingest->progress = progress;
-    r = ingest_run(ingest, cli->ingest_threads, err);
+    r = ingest_run(ingest, cli->disk_threads, err);
     return r < 0 ? r : stop_check(err);
 }
 
@@ -60,7 +60,7 @@ int cmd_image_import(struct cli *cli, struct cr_error *err)
 
     CLEANUP(cr_source_cleanup) struct cr_source *source = NULL;
     struct cr_source_options options = {.format = cli->values[OPT_FORMAT],
-                                        .connections = cli->ingest_threads};
+                                        .connections = cli->disk_threads};
     r = cr_source_open(cli->operands[1], &options, &source, err);
     if (r < 0)
         return r;

@@ -59,10 +59,11 @@ static int piece_run(void *context, unsigned worker, uint64_t index, struct cr_e
 int export_run(const struct cli *cli, struct cr_store *store, struct cr_version *version,
                struct target *target, struct cr_error *err)
 {
+    unsigned workers = cli->disk_threads;
     CLEANUP_FREE uint8_t *buffers =
-        malloc((size_t)cli->threads * FETCH_CHUNKS_MAX * CR_CHUNK_BYTES);
+        aligned_alloc(CR_CHUNK_BYTES, (size_t)workers * FETCH_CHUNKS_MAX * CR_CHUNK_BYTES);
     if (buffers == NULL)
-        return cr_error_errno(err, -ENOMEM, "cannot work with %u threads", cli->threads);
+        return cr_error_errno(err, -ENOMEM, "cannot work with %u threads", workers);
     CLEANUP(progress_cleanup)
     struct progress *progress =
         progress_new(cli, "exporting", cr_version_info(version)->data_bytes);
@@ -72,5 +73,5 @@ int export_run(const struct cli *cli, struct cr_store *store, struct cr_version 
                       .progress = progress,
                       .buffers = buffers};
     uint64_t pieces = (cr_version_chunks(version) + FETCH_CHUNKS_MAX - 1) / FETCH_CHUNKS_MAX;
-    return work_run(cli->threads, pieces, piece_run, &run, err);
+    return work_run(workers, pieces, piece_run, &run, err);
 }
