@@ -4,6 +4,7 @@
 #include "lib/base/le.h"
 #include "lib/base/mem.h"
 #include "lib/net/etag.h"
+#include "server/chunkd/tls.h"
 
 #include <errno.h>
 
@@ -13,7 +14,10 @@
  */
 #define RECORD_BYTES     16384U
 
-#define FRAME_PIECES_MAX (8 * CR_MIB / RECORD_BYTES + 2)
+#define FRAME_PIECES_MAX (8 * CR_MIB / RECORD_BYTES + 8) /* the largest frame is a manifest's */
+
+/* 20 KiB of them, which libmicrohttpd copies into the memory of the connection (service.c). */
+#define BATCH_PIECES_MAX (1 + CR_BATCH_IDS_MAX * (CR_CHUNK_FRAME_MAX / RECORD_BYTES + 1))
 
 /* --- headers -------------------------------------------------------------------------------------
  */
@@ -113,6 +117,8 @@ struct MHD_Response *reply_frame(struct request *request, unsigned *ret_status)
         return NULL;
     }
     headers_add(response, tag, immutable, octets);
+    if (!request->head_only)
+        tls_records_announce(request->connection, 1 + count);
     *ret_status = MHD_HTTP_OK;
     return response;
 }
@@ -128,31 +134,32 @@ struct MHD_Response *reply_batch(struct request *request, unsigned *ret_status)
 {
     struct batch *batch = request->batch;
     uint32_t asked = batch->request.count;
-    struct MHD_IoVec pieces[1 + CR_BATCH_IDS_MAX];
+    struct MHD_IoVec pieces[BATCH_PIECES_MAX];
     struct held *held = held_new(request->server->frames, asked);
     if (held == NULL)
         return NULL;
     cr_batch_answer_header(asked, held->header);
-    pieces[0] = (struct MHD_IoVec){.iov_base = held->header, .iov_len = sizeof(held->header)};
+    unsigned count = pieces_add(pieces, 0, held->header, sizeof(held->header));
     request->answer_bytes = sizeof(held->header);
     for (uint32_t i = 0; i < asked; i++) {
         const struct cr_cache_entry *entry = batch->frames[i].entry;
         held->frame[i] = batch->frames[i];
         batch->frames[i].entry = NULL;
-        if (entry == NULL) {
+        if (entry != NULL) { /* its length stands in front of it in memory */
+            count = pieces_add(pieces, count, entry->data, entry->len);
+            request->answer_bytes += entry->len;
+        } else {
             cr_put_le32(held->statuses[i], batch_status(batch->results[i]));
-            pieces[1 + i] = (struct MHD_IoVec){.iov_base = held->statuses[i], .iov_len = 4};
-        } else { /* its length stands in front of it in memory */
-            pieces[1 + i] = (struct MHD_IoVec){.iov_base = entry->data, .iov_len = entry->len};
+            count = pieces_add(pieces, count, held->statuses[i], sizeof(held->statuses[i]));
+            request->answer_bytes += sizeof(held->statuses[i]);
         }
-        request->answer_bytes += pieces[1 + i].iov_len;
     }
-    struct MHD_Response *response =
-        MHD_create_response_from_iovec(pieces, 1 + asked, held_free, held);
+    struct MHD_Response *response = MHD_create_response_from_iovec(pieces, count, held_free, held);
     if (response == NULL) {
         held_free(held);
         return NULL;
     }
+    tls_records_announce(request->connection, 1 + count);
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, octets);
     MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
     *ret_status = MHD_HTTP_OK;

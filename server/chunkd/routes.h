@@ -23,6 +23,7 @@ struct request {
     enum { REQUEST_COMING, REQUEST_AT_READER, REQUEST_READY, REQUEST_ANSWERED } state;
 
     /* What was asked. */
+    bool head_only; /* HEAD: the answer has no body */
     enum cr_kind kind;
     struct cr_id id;
     char name[CR_NAME_MAX + 1];

@@ -66,9 +66,10 @@ static void request_ended(void *context, struct MHD_Connection *connection, void
                           enum MHD_RequestTerminationCode code)
 {
     struct request *request = *request_context;
-    (void)context, (void)connection;
+    (void)context;
     if (request == NULL)
         return;
+    tls_answer_ended(connection);
     struct server *server = request->server;
     if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK)
         atomic_fetch_add(&server->metrics.sent_bytes, request->answer_bytes);

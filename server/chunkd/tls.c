@@ -14,6 +14,7 @@
 #include <gnutls/x509.h>
 #include <limits.h>
 #include <netinet/in.h>
+#include <sys/socket.h>
 
 /* --- files ---------------------------------------------------------------------------------------
  */
@@ -59,9 +60,16 @@ void tls_files_done(struct tls_files *files)
 /* --- connections
  * ----------------------------------------------------------------------------------- */
 
+#define HELD_MAX   600 /* the headers of an answer as a TLS record */
+#define PIECES_MAX 8   /* of one record; GnuTLS has one */
+
 struct visitor {
-    struct tls_door *door;
     bool trusted;
+    int fd;
+    unsigned records_left; /* of the present answer */
+    bool is_first;         /* none of them was sent */
+    size_t held_len;
+    uint8_t held[HELD_MAX];
 };
 
 static struct visitor *visitor_of(struct MHD_Connection *connection)
@@ -147,6 +155,76 @@ static int client_verify(gnutls_session_t session)
     return 0;
 }
 
+/* --- sending -----------------------------------------------------------------------------------
+ */
+
+void tls_records_announce(struct MHD_Connection *connection, unsigned records)
+{
+    struct visitor *visitor = visitor_of(connection);
+    if (visitor != NULL)
+        visitor->records_left = records, visitor->is_first = true;
+}
+
+/* One sendmsg of what is held back and the `count` pieces behind it; returns as sendmsg does. */
+static ssize_t pieces_send(struct visitor *visitor, const giovec_t *pieces, int count, int flags)
+{
+    struct iovec iov[1 + PIECES_MAX];
+    struct msghdr message = {.msg_iov = iov, .msg_iovlen = 1 + (size_t)count};
+    iov[0] = (struct iovec){.iov_base = visitor->held, .iov_len = visitor->held_len};
+    for (int i = 0; i < count; i++)
+        iov[1 + i] = (struct iovec){.iov_base = pieces[i].iov_base, .iov_len = pieces[i].iov_len};
+    return sendmsg(visitor->fd, &message, MSG_NOSIGNAL | flags);
+}
+
+/*
+ * What GnuTLS sends with, one call a record. The first record of an answer, its headers, is held
+ * back until the second one comes: libmicrohttpd pushes it out otherwise, which costs as much as a
+ * chunk.
+ */
+static ssize_t record_push(gnutls_transport_ptr_t context, const giovec_t *pieces, int count)
+{
+    struct visitor *visitor = context;
+    size_t len = 0;
+    if (count > PIECES_MAX)
+        count = PIECES_MAX;
+    for (int i = 0; i < count; i++)
+        len += pieces[i].iov_len;
+    bool more = visitor->records_left > 1;
+    if (more && visitor->is_first && len <= sizeof(visitor->held)) {
+        for (int i = 0; i < count; i++) {
+            memcpy(visitor->held + visitor->held_len, pieces[i].iov_base, pieces[i].iov_len);
+            visitor->held_len += pieces[i].iov_len;
+        }
+        visitor->is_first = false;
+        visitor->records_left--;
+        return (ssize_t)len;
+    }
+    ssize_t n = pieces_send(visitor, pieces, count, more ? MSG_MORE : 0);
+    if (n < 0)
+        return n;
+    size_t sent = (size_t)n, held = visitor->held_len < sent ? visitor->held_len : sent;
+    visitor->held_len -= held;
+    memmove(visitor->held, visitor->held + held, visitor->held_len);
+    if (sent == held && len > 0) { /* nothing of this record yet */
+        errno = EAGAIN;
+        return -1;
+    }
+    if (sent - held == len && visitor->records_left > 0)
+        visitor->records_left--;
+    return (ssize_t)(sent - held);
+}
+
+void tls_answer_ended(struct MHD_Connection *connection)
+{
+    struct visitor *visitor = visitor_of(connection);
+    if (visitor == NULL)
+        return;
+    visitor->records_left = 0;
+    if (visitor->held_len > 0)
+        pieces_send(visitor, NULL, 0, 0);
+    visitor->held_len = 0;
+}
+
 static void connection_begin(struct tls_door *door, struct MHD_Connection *connection,
                              void **socket_context)
 {
@@ -157,7 +235,6 @@ static void connection_begin(struct tls_door *door, struct MHD_Connection *conne
     atomic_fetch_add(&door->server->metrics.connections_total, 1);
     if (visitor == NULL)
         return;
-    visitor->door = door;
     visitor->trusted = !door->tls;
     if (!door->tls)
         return;
@@ -170,6 +247,9 @@ static void connection_begin(struct tls_door *door, struct MHD_Connection *conne
     gnutls_session_t session = info->tls_session;
     gnutls_certificate_server_set_request(session, GNUTLS_CERT_REQUEST);
     gnutls_session_set_verify_function(session, client_verify);
+    visitor->fd = gnutls_transport_get_int(session);
+    gnutls_transport_set_ptr2(session, (gnutls_transport_ptr_t)(intptr_t)visitor->fd, visitor);
+    gnutls_transport_set_vec_push_function(session, record_push);
 }
 
 static void connection_end(struct tls_door *door, void **socket_context)

@@ -34,5 +34,13 @@ struct tls_door {
 void tls_connection_changed(void *context, struct MHD_Connection *connection, void **socket_context,
                             enum MHD_ConnectionNotificationCode code);
 
+/*
+ * The answer that is about to be sent on this connection makes `records` TLS records, its headers
+ * included. The kernel is told to wait for more after each but the last, so that a chunk goes out
+ * in one piece and wakes its reader once. tls_answer_ended sends what a wrong number has held back.
+ */
+void tls_records_announce(struct MHD_Connection *connection, unsigned records);
+void tls_answer_ended(struct MHD_Connection *connection);
+
 /* True when the client of this connection has proven who it is, or need not. */
 bool tls_is_trusted(struct MHD_Connection *connection);

@@ -5,9 +5,11 @@ here=$(cd "$(dirname "$0")/../harness" && pwd)
 . "$here/lib.sh"
 . "$here/chunkd.sh"
 store_make 600
-pki_make
+# An address of its own, so that nobody takes the port while the server is away.
+host=127.$((RANDOM % 250 + 1)).$((RANDOM % 250 + 1)).$((RANDOM % 250 + 1))
+pki_make "$host"
 options=(--store store --pki pki/server)
-chunkd_start first "${options[@]}" --listen 127.0.0.1:0
+chunkd_start first "${options[@]}" --listen "$host:0"
 address=${url#https://}
 settings='pki=pki/clients/seat&patience=60'
 
@@ -31,6 +33,7 @@ read_some() { [ "$(metric "$relay_metrics" 'store_reads_total{kind="chunk"}')" -
 for round in 1 2 3; do
     wait_until read_some $((round * 60))
     kill -KILL "$server"
+    wait "$server" || true
     chunkd_start "again$round" "${options[@]}" --listen "$address"
     server=$chunkd_pid
 done

@@ -12,10 +12,11 @@ store_make() { # chunks
     "$carrel" --store "$work/store" --quiet image import disk disk.raw --no-trim >/dev/null
 }
 
-# A site's CA in pki/, the server's certificate for 127.0.0.1, and a client's in pki/clients/seat.
-pki_make() {
+# A site's CA in pki/, the server's certificate for 127.0.0.1 or another address, and a client's in
+# pki/clients/seat.
+pki_make() { # [address]
     "$carrel" pki init pki >/dev/null
-    "$carrel" pki issue pki --server 127.0.0.1,localhost >/dev/null
+    "$carrel" pki issue pki --server "${1:-127.0.0.1},localhost" >/dev/null
     "$carrel" pki issue pki --client seat >/dev/null
 }
 
