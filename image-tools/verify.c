@@ -116,8 +116,7 @@ static int segments_read(struct cr_version *version, struct uses *uses,
     return 0;
 }
 
-/* --- reading the chunks ------------------------------------------------------------------------
- */
+/* --- reading the chunks ----------------------------------------------------------------------- */
 
 struct run {
     struct cr_store *store;
@@ -199,8 +198,7 @@ static int batch_run(void *context, unsigned worker, uint64_t number, struct cr_
     return r;
 }
 
-/* --- how much of the disk a damage costs -------------------------------------------------------
- */
+/* --- how much of the disk a damage costs ------------------------------------------------------ */
 
 static int by_place(const void *a, const void *b)
 {

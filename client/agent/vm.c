@@ -52,8 +52,7 @@ static void errors_ignore(void *data, virErrorPtr error)
     (void)error;
 }
 
-/* --- events: from libvirt's thread into the pipe ------------------------------------------------
- */
+/* --- events: from libvirt's thread into the pipe ---------------------------------------------- */
 
 static void event_send(struct vm *vm, virDomainPtr domain, enum vm_event_kind kind,
                        const char *reason)
@@ -157,8 +156,7 @@ bool vm_next(struct vm *vm, struct vm_event *ret_event)
     return read(vm->events[0], ret_event, sizeof(*ret_event)) == (ssize_t)sizeof(*ret_event);
 }
 
-/* --- open and close -----------------------------------------------------------------------------
- */
+/* --- open and close --------------------------------------------------------------------------- */
 
 static int settings_write(const char *root, struct cr_error *err)
 {
@@ -274,8 +272,7 @@ void vm_free(struct vm *vm)
     free(vm);
 }
 
-/* --- the machine --------------------------------------------------------------------------------
- */
+/* --- the machine ------------------------------------------------------------------------------ */
 
 int vm_start(struct vm *vm, const char *xml, struct cr_error *err)
 {

@@ -151,8 +151,7 @@ void cr_http_stat(const struct cr_http *http, struct cr_http_stat *ret_stat)
     };
 }
 
-/* --- handles ------------------------------------------------------------------------------------
- */
+/* --- handles ---------------------------------------------------------------------------------- */
 
 /* A peer that vanished without a word (power, cable) must not hold a request for minutes. */
 static int socket_prepare(void *context, curl_socket_t fd, curlsocktype purpose)
@@ -231,8 +230,7 @@ static void handle_give(struct cr_http *http, CURL *curl)
         curl_easy_cleanup(curl);
 }
 
-/* --- one request -------------------------------------------------------------------------------
- */
+/* --- one request ------------------------------------------------------------------------------ */
 
 static size_t body_received(char *data, size_t size, size_t count, void *context)
 {
@@ -336,8 +334,7 @@ int cr_http_do(struct cr_http *http, const struct cr_http_request *request, stru
     return r;
 }
 
-/* --- patience ----------------------------------------------------------------------------------
- */
+/* --- patience --------------------------------------------------------------------------------- */
 
 static uint64_t now_ms(void)
 {

@@ -9,8 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* --- certificates --------------------------------------------------------------------------------
- */
+/* --- certificates ----------------------------------------------------------------------------- */
 
 /* The server's certificate, by OpenSSL's verdict. */
 static const struct {
@@ -89,8 +88,7 @@ static int our_cert_refused(const struct cr_http_failure *failure, int code, con
                         failure->server, failure->cert, meaning);
 }
 
-/* --- transfers
- * ------------------------------------------------------------------------------------ */
+/* --- transfers -------------------------------------------------------------------------------- */
 
 static const char *words(const struct cr_http_failure *failure)
 {

@@ -22,8 +22,7 @@ static struct https_store *of(struct cr_store *store)
     return (struct https_store *)store;
 }
 
-/* --- whole answers: objects, heads, the list of images ------------------------------------------
- */
+/* --- whole answers: objects, heads, the list of images ---------------------------------------- */
 
 struct whole {
     struct cr_buf *out;
@@ -114,8 +113,7 @@ static int https_heads_list(struct cr_store *store, cr_name_sink *sink, void *co
     return 0;
 }
 
-/* --- chunks, in batches
- * --------------------------------------------------------------------------- */
+/* --- chunks, in batches ----------------------------------------------------------------------- */
 
 /* What is still to come of one slice. */
 struct slice {
@@ -252,8 +250,7 @@ static int https_chunks_get(struct cr_store *base, const struct cr_id *ids, size
     return 0;
 }
 
-/* --- life
- * ------------------------------------------------------------------------------------------ */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static void https_close(struct cr_store *store)
 {
@@ -308,8 +305,7 @@ void cr_https_interrupt(struct cr_store *store)
         cr_http_interrupt(of(store)->http);
 }
 
-/* --- schemes: the registry has taken the part up to the colon ------------------------------------
- */
+/* --- schemes: the registry has taken the part up to the colon --------------------------------- */
 
 static int open_rest(const char *scheme, const char *rest, struct cr_store **ret_store,
                      struct cr_error *err)

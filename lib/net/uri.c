@@ -15,8 +15,7 @@ static int refuse(const char *uri, const char *why, struct cr_error *err)
     return cr_error_set(err, -EINVAL, "server '%.200s': %s; " FORM, uri, why);
 }
 
-/* --- host and port -----------------------------------------------------------------------------
- */
+/* --- host and port ---------------------------------------------------------------------------- */
 
 static bool host_char(char c)
 {
@@ -88,8 +87,7 @@ static const char *authority_parse(const char *text, size_t len, struct cr_serve
     return NULL;
 }
 
-/* --- settings after the question mark ----------------------------------------------------------
- */
+/* --- settings after the question mark --------------------------------------------------------- */
 
 static int hex_value(char c)
 {
@@ -153,8 +151,7 @@ static const char *setting_parse(const char *text, size_t len, struct cr_server_
     return "only the settings 'pki', 'patience' and 'stall' are known";
 }
 
-/* --- the whole ---------------------------------------------------------------------------------
- */
+/* --- the whole -------------------------------------------------------------------------------- */
 
 int cr_server_uri_parse(const char *text, struct cr_server_uri *ret_uri, struct cr_error *err)
 {

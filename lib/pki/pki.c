@@ -16,8 +16,7 @@
 
 #define COMMON_NAME_MAX 64U /* RFC 5280, ub-common-name */
 
-/* --- a folder that appears whole or not at all -------------------------------------------------
- */
+/* --- a folder that appears whole or not at all ------------------------------------------------ */
 
 struct folder {
     char path[PATH_MAX];      /* where it shall be */
@@ -121,8 +120,7 @@ static int folder_cert(const struct folder *folder, const struct cr_cert *cert,
     return r;
 }
 
-/* --- the CA ------------------------------------------------------------------------------------
- */
+/* --- the CA ----------------------------------------------------------------------------------- */
 
 int cr_pki_ca_make(const char *dir, const struct cr_pki_validity *validity, struct cr_error *err)
 {
@@ -169,8 +167,7 @@ static int ca_load(const char *dir, struct cr_cert *ret_ca, struct cr_error *err
     return r < 0 ? cr_error_prefix(err, r, "the CA in '%s' cannot be used", dir) : 0;
 }
 
-/* --- those who get a certificate ----------------------------------------------------------------
- */
+/* --- those who get a certificate -------------------------------------------------------------- */
 
 /* Make, sign and write the certificate of a `role` ("server", "client") to `path`. */
 static int issue(const char *dir, const char *path, const char *role, struct cr_cert_spec *spec,

@@ -31,8 +31,7 @@ static struct cr_id key_of(enum cr_kind kind, const struct cr_id *id)
     return key;
 }
 
-/* --- life
- * ------------------------------------------------------------------------------------------ */
+/* --- life ------------------------------------------------------------------------------------- */
 
 int frames_new(struct cr_store *store, uint64_t cache_bytes, struct frames **ret_frames)
 {
@@ -74,8 +73,7 @@ void frames_stat(struct frames *frames, struct frames_stat *ret_stat)
     ret_stat->errors = atomic_load(&frames->errors);
 }
 
-/* --- a frame that came from the store
- * ---------------------------------------------------------------- */
+/* --- a frame that came from the store --------------------------------------------------------- */
 
 static bool complained_before(struct frames *frames, const struct cr_id *id)
 {
@@ -140,8 +138,7 @@ static int memory_check(struct frames *frames, struct cr_error *err)
     return 0;
 }
 
-/* --- loading: chunks come in batches, segments and manifests alone
- * --------------------------------- */
+/* --- loading: chunks come in batches, segments and manifests alone ---------------------------- */
 
 struct loading {
     struct frames *frames;
@@ -205,8 +202,7 @@ static int object_load(void *context, const struct cr_id *key, uint8_t **ret_dat
     return read_ended(frames, loading->id, r, err);
 }
 
-/* --- asking
- * ------------------------------------------------------------------------------------------ */
+/* --- asking ----------------------------------------------------------------------------------- */
 
 bool frames_peek(struct frames *frames, enum cr_kind kind, const struct cr_id *id,
                  struct frame *ret_frame)

@@ -30,8 +30,7 @@ struct program {
     int signal_fd;
 };
 
-/* --- start
- * -------------------------------------------------------------------------------------------- */
+/* --- start ------------------------------------------------------------------------------------ */
 
 /* Signals come through a descriptor; a closed connection is an error code, not a signal. */
 static int signals_prepare(int *ret_fd, struct cr_error *err)
@@ -158,8 +157,7 @@ static int program_start(struct program *program, struct cr_error *err)
     return 0;
 }
 
-/* --- run and drain
- * ---------------------------------------------------------------------------------- */
+/* --- run and drain ---------------------------------------------------------------------------- */
 
 static uint64_t now_ms(void)
 {

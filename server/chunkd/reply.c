@@ -19,8 +19,7 @@
 /* 20 KiB of them, which libmicrohttpd copies into the memory of the connection (service.c). */
 #define BATCH_PIECES_MAX (1 + CR_BATCH_IDS_MAX * (CR_CHUNK_FRAME_MAX / RECORD_BYTES + 1))
 
-/* --- headers -------------------------------------------------------------------------------------
- */
+/* --- headers ---------------------------------------------------------------------------------- */
 
 static bool tag_known_to_client(struct request *request, const char *tag)
 {
@@ -54,8 +53,7 @@ static struct MHD_Response *not_modified(const char *tag, const char *caching, u
     return response;
 }
 
-/* --- bodies made of frames
- * ------------------------------------------------------------------------ */
+/* --- bodies made of frames -------------------------------------------------------------------- */
 
 /* What a response holds on to until it has been sent. */
 struct held {
@@ -166,8 +164,7 @@ struct MHD_Response *reply_batch(struct request *request, unsigned *ret_status)
     return response;
 }
 
-/* --- bodies of text
- * -------------------------------------------------------------------------------- */
+/* --- bodies of text --------------------------------------------------------------------------- */
 
 struct MHD_Response *reply_text(struct request *request, unsigned *ret_status)
 {

@@ -32,8 +32,7 @@ static void refuse_errno(struct request *request, int r)
     }
 }
 
-/* --- /v1/chunks/HEX, /v1/segments/HEX, /v1/manifests/HEX -----------------------------------------
- */
+/* --- /v1/chunks/HEX, /v1/segments/HEX, /v1/manifests/HEX -------------------------------------- */
 
 static bool frame_look(struct request *request)
 {
@@ -53,8 +52,7 @@ static void frame_read(struct request *request)
     }
 }
 
-/* --- /v1/images, /v1/images/NAME
- * ------------------------------------------------------------------- */
+/* --- /v1/images, /v1/images/NAME -------------------------------------------------------------- */
 
 static bool always_read(struct request *request)
 {
@@ -95,8 +93,7 @@ static void head_read(struct request *request)
         refuse_errno(request, r);
 }
 
-/* --- /v1/batch
- * ---------------------------------------------------------------------------------------- */
+/* --- /v1/batch -------------------------------------------------------------------------------- */
 
 static bool batch_look(struct request *request)
 {
@@ -129,8 +126,7 @@ static void batch_read(struct request *request)
                      batch->frames, batch->results);
 }
 
-/* --- /healthz, /metrics, anything else
- * -------------------------------------------------------------- */
+/* --- /healthz, /metrics, anything else -------------------------------------------------------- */
 
 static bool health_look(struct request *request)
 {

@@ -33,8 +33,7 @@ struct service {
     struct worker workers[];
 };
 
-/* --- one request
- * ------------------------------------------------------------------------------------ */
+/* --- one request ------------------------------------------------------------------------------ */
 
 static struct request *request_begin(struct service *service, struct MHD_Connection *connection,
                                      const char *path, const char *method)
@@ -120,8 +119,7 @@ static enum MHD_Result request_go_on(struct request *request)
     return MHD_YES;
 }
 
-/* --- what libmicrohttpd calls
- * ------------------------------------------------------------------------- */
+/* --- what libmicrohttpd calls ----------------------------------------------------------------- */
 
 /* Refuse a body that is announced as too long, or that this route does not take, before it comes.
  */
@@ -191,8 +189,7 @@ __attribute__((format(printf, 2, 0))) static void explain(void *context, const c
         vsnprintf(explanation.text, sizeof(explanation.text), format, args);
 }
 
-/* --- life
- * ------------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static int worker_start(struct service *service, struct worker *worker,
                         const struct service_options *options, struct cr_error *err)
@@ -255,8 +252,7 @@ void service_free(struct service *service)
     free(service);
 }
 
-/* --- connections
- * ----------------------------------------------------------------------------------- */
+/* --- connections ------------------------------------------------------------------------------ */
 
 static struct worker *worker_choose(struct service *service)
 {

@@ -16,8 +16,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-/* --- files ---------------------------------------------------------------------------------------
- */
+/* --- files ------------------------------------------------------------------------------------ */
 
 static int pem_read(const char *dir, const char *name, struct cr_buf *buf, struct cr_error *err)
 {
@@ -57,8 +56,7 @@ void tls_files_done(struct tls_files *files)
     cr_buf_done(&files->key);
 }
 
-/* --- connections
- * ----------------------------------------------------------------------------------- */
+/* --- connections ------------------------------------------------------------------------------ */
 
 #define HELD_MAX   600 /* the headers of an answer as a TLS record */
 #define PIECES_MAX 8   /* of one record; GnuTLS has one */
@@ -155,8 +153,7 @@ static int client_verify(gnutls_session_t session)
     return 0;
 }
 
-/* --- sending -----------------------------------------------------------------------------------
- */
+/* --- sending ---------------------------------------------------------------------------------- */
 
 void tls_records_announce(struct MHD_Connection *connection, unsigned records)
 {
