@@ -2,9 +2,8 @@
 # A store behind a server is read by every command that reads and refused by every one that writes;
 # Ctrl-C ends a command that waits for a server which is away.
 set -euo pipefail
-harness=$PWD/tests/harness
-. "$harness/lib.sh"
-. "$harness/chunkd.sh"
+. "$PWD/tests/harness/lib.sh"
+. "$OLDPWD/tests/harness/chunkd.sh"
 store_make 200
 "$carrel" --store store image import disk disk.raw --no-trim --parent disk@1 --quiet >/dev/null
 pki_make
