@@ -96,9 +96,10 @@ static int out_line_take(struct blockd *blockd, char *line, bool *ret_ready, str
     struct cr_ref ref;
     char version[CR_REF_TEXT];
     uint64_t size_bytes = 0;
-    if (strncmp(line, "ready ", 6) != 0)
+    char *rest = line;
+    const char *word = strtok_r(rest, " ", &rest);
+    if (word == NULL || strcmp(word, "ready") != 0)
         return 0;
-    char *rest = line + 6;
     const char *name = strtok_r(rest, " ", &rest);
     const char *size = strtok_r(rest, " ", &rest);
     if (name == NULL || size == NULL || cr_ref_parse(name, &ref, NULL) < 0 || ref.number == 0 ||

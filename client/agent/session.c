@@ -28,6 +28,7 @@
 #define IO_RETRY_MS         2000  /* the same, when it was reported as paused */
 #define IO_FAILURES_QUIET   2U    /* QEMU's NBD client needs two tries to connect again */
 #define IO_CALM_MS          1000  /* and after which it counts as running again */
+#define REBOOT_QUIET_MS     3000  /* firmware resets again on its way: still the same reboot */
 #define POWER_OFF_MS        90000 /* for a guest whose overlay is to be kept */
 
 /* What may happen at a time rather than on a descriptor. INT64_MAX: not now. */
@@ -55,7 +56,8 @@ struct session {
     unsigned io_failures; /* how often in a row */
     bool stopping;        /* the guest was asked to switch off */
     bool done;
-    const char *end; /* how it ended, for the last state */
+    const char *end;     /* how it ended, for the last state */
+    int64_t rebooted_ms; /* when the guest last did, 0 = never; only in keeping mode */
     int blockd_retry_ms;
     int64_t timers[TIMERS];
 };
@@ -123,6 +125,10 @@ static int machine_start(struct session *session, struct cr_error *err)
 static int machine_reboot(struct session *session, struct cr_error *err)
 {
     if (session->options->keep != NULL) {
+        int64_t last_ms = session->rebooted_ms;
+        session->rebooted_ms = clock_now_ms();
+        if (last_ms > 0 && session->rebooted_ms - last_ms < REBOOT_QUIET_MS)
+            return 0;
         report_state(STATE_REBOOTING, "same overlay");
         report_state(STATE_RUNNING, NULL);
         return 0;

@@ -214,7 +214,7 @@ static int connection_open(struct vm *vm, const char *root, struct cr_error *err
     vm->connection = virConnectOpen((const char *)uri.data);
     if (vm->connection == NULL)
         return vm_error(err, -ENODEV,
-                        "opening libvirt's embedded QEMU driver (install libvirt-daemon and "
+                        "opening libvirt's embedded QEMU driver (install "
                         "libvirt-daemon-driver-qemu)");
     return 0;
 }

@@ -118,6 +118,10 @@ guest() { # COMMAND: run it in the guest, print what it says; fails when it fail
     python3 "$root/tests/harness/serial.py" "$serial" "$work/typed" connect 10 run "$1" 60
 }
 
+guest_send() { # COMMAND: type it and look away
+    python3 "$root/tests/harness/serial.py" "$serial" "$work/typed" connect 10 send "$1"
+}
+
 guest_type() { # COMMAND: one after which the guest is gone
     python3 "$root/tests/harness/serial.py" "$serial" "$work/typed" connect 10 send "$1" eof 60
 }
