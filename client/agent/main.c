@@ -36,7 +36,7 @@ static const struct option_text {
     {OPTION_SERVER, "server", "URL", "the image server, https://HOST:PORT"},
     {OPTION_IMAGE, "image", "NAME[@N]", "the image; without @N its newest version"},
     {OPTION_CACHE, "cache", "DIR", "the cache folder; overlays live in it, too"},
-    {OPTION_PKI, "pki", "DIR", "certificates: ca.pem, cert.pem and key.pem"},
+    {OPTION_PKI, "pki", "DIR", "ca.pem, client.pem and client-key.pem for the server"},
     {OPTION_DESKTOP, "desktop", "FILE", "the virtual hardware, lines of key = value"},
     {OPTION_RUN_DIR, "run-dir", "DIR", "sockets and state (/run/carrel, or below XDG_RUNTIME_DIR)"},
     {OPTION_BLOCKD, "blockd", "PATH", "the program carrel-blockd"},

@@ -3,14 +3,17 @@
 # helpers that start the agent, wait for its states and type on the guest's serial line.
 #
 # It makes the folder $work (short, as sockets live in it) and removes it at the end, after stopping
-# whatever still runs in it.
-set -eu
+# whatever still runs in it (lib.sh).
+set -euo pipefail
 : "${BUILD:?}"
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+. "$root/tests/harness/lib.sh" # makes $work, goes there, removes it
 agent=$BUILD/bin/carrel-agent
-work=$(mktemp -d)
 run=$work/run cache=$work/cache out=$work/states log=$work/stderr serial=$work/serial
+image=tiny
 agent_pid=
+# Where the image comes from; without more, from the service that a test fakes.
+source=(--server https://none.invalid --blockd "$work/carrel-blockd")
 
 # The processes whose command line names this test's folder: QEMU, blockd, the agent.
 ours() {
@@ -33,33 +36,26 @@ pid_of() { # WORD: of our processes those whose program's name holds WORD
 }
 
 finish() {
-    local status=$? pid
+    local status=$? file pid
     trap - EXIT
     if [ $status -ne 0 ] && [ $status -ne 77 ]; then
-        for pid in "$out" "$log" "$serial.log" "$run/vm/libvirt.log"; do
-            [ -s "$pid" ] && { echo "--- ${pid##*/}"; tail -n 25 "$pid"; }
+        for file in "$out" "$log" "$serial.log" "$run/vm/libvirt.log"; do
+            [ -s "$file" ] && { echo "--- ${file##*/}"; tail -n 25 "$file"; }
         done
     fi
     for pid in $(ours); do kill -9 "$pid" 2>/dev/null || true; done
-    rm -rf "$work"
+    cleanup
     exit $status
 }
 trap finish EXIT
 
-fail() {
-    echo "FAIL: $*"
-    exit 1
-}
-
-# Wait until a command succeeds, at most SECONDS. There is nothing to sleep for: bash's own `read`
-# with a time limit is the pause between two looks.
-exec {never}<> <(:)
+# Wait until a command succeeds, at most SECONDS: a guest takes its time.
 eventually() { # SECONDS WHAT command...
     local deadline=$((SECONDS + $1)) what=$2
     shift 2
     until "$@"; do
         [ $SECONDS -lt $deadline ] || fail "waited in vain for $what"
-        read -r -t 0.1 -u "$never" || true
+        read -r -t 0.1 <> <(:) || true
     done
 }
 
@@ -97,8 +93,8 @@ agent_start() { # OPTION...
     : >"$out"
     : >"$log"
     : >"$serial.log"
-    "$agent" run --server https://none.invalid --image tiny --cache "$cache" --run-dir "$run" \
-        --desktop "$work/desktop" --blockd "$work/carrel-blockd" "$@" >"$out" 2>"$log" &
+    "$agent" run "${source[@]}" --image "$image" --cache "$cache" --run-dir "$run" \
+        --desktop "$work/desktop" "$@" >"$out" 2>"$log" &
     agent_pid=$!
 }
 
@@ -118,8 +114,9 @@ guest() { # COMMAND: run it in the guest, print what it says; fails when it fail
     python3 "$root/tests/harness/serial.py" "$serial" "$work/typed" connect 10 run "$1" 60
 }
 
-guest_send() { # COMMAND: type it and look away
-    python3 "$root/tests/harness/serial.py" "$serial" "$work/typed" connect 10 send "$1"
+guest_reboots() { # for a machine that stays the same one: nobody hangs up
+    python3 "$root/tests/harness/serial.py" "$serial" "$work/typed" connect 10 \
+        send 'reboot -f' expect 'Restarting system' 60
 }
 
 guest_type() { # COMMAND: one after which the guest is gone
@@ -127,10 +124,11 @@ guest_type() { # COMMAND: one after which the guest is gone
 }
 
 agent_ends() { # STATUS: wait for the agent's end, compare its exit status
-    local status=0
+    local status=0 left
     wait "$agent_pid" || status=$?
     [ $status -eq "$1" ] || fail "the agent ended with status $status, not $1"
-    [ -z "$(ours)" ] || fail "still running: $(ours)"
+    left=$(ours | grep -vx "${server_pid:-0}" || true) # a real server may go on
+    [ -z "$left" ] || fail "still running: $left"
 }
 
 no_overlay() {

@@ -9,7 +9,7 @@ kept=$work/kept.qcow2
 agent_start --overlay-keep "$kept"
 guest_ready
 guest 'echo mine >/data/mine && sync' >/dev/null
-guest_send 'reboot -f'
+guest_reboots
 guest_ready 2
 [ "$(guest 'cat /data/mine')" = mine ] || fail "the change did not survive the reboot"
 guest 'umount /data'
