@@ -59,7 +59,8 @@ eventually() { # SECONDS WHAT command...
     done
 }
 
-# An image service with the face of carrel-blockd, over a raw file. What it serves is $golden.
+# An image service with the face of carrel-blockd, over a raw file. What it serves is $golden; while
+# the file $work/broken exists every read fails.
 image_service() { # GOLDEN
     golden=$1
     cat >"$work/carrel-blockd" <<SERVICE
@@ -69,7 +70,8 @@ while [ \$# -gt 0 ]; do
     shift 2
 done
 case \$image in *@*) ;; *) image=\$image@1 ;; esac
-nbdkit -f -r -U "\$socket" -P "\$pidfile" --exit-with-parent file "$golden" &
+nbdkit -f -r -U "\$socket" -P "\$pidfile" --exit-with-parent --filter=error file "$golden" \
+    error-pread-rate=100% error-file="$work/broken" &
 trap 'kill \$! 2>/dev/null; wait; exit 0' TERM
 until nbdinfo --size "nbd+unix:///?socket=\$socket" >/dev/null 2>&1; do
     kill -0 \$! || exit 1
