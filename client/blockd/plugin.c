@@ -165,10 +165,14 @@ static int watch_start(void)
 
 /* --- from start to end ----------------------------------------------------------------------- */
 
-/* One arena for each thread would cost more memory than the plugin itself. */
+/*
+ * The memory limit: one arena for each thread would cost more than the plugin itself, and buffers
+ * of requests shall go back to the kernel instead of tearing holes into the heap.
+ */
 static void plugin_load(void)
 {
     mallopt(M_ARENA_MAX, 2);
+    mallopt(M_MMAP_THRESHOLD, 128 * 1024);
     cr_https_register();
 }
 

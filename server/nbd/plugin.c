@@ -10,6 +10,8 @@
 
 #include "lib/base/mem.h"
 #include "lib/base/num.h"
+#include "lib/net/https.h"
+#include "lib/net/uri_add.h"
 #include "server/nbd/exports.h"
 
 #include <errno.h>
@@ -137,20 +139,25 @@ static void close_all(void)
     exports_close(&exports);
 }
 
+/* The URI of the store with what stands beside it. */
+static int store_uri(struct cr_buf *uri, struct cr_error *err)
+{
+    int r = cr_buf_append(uri, config.store, strlen(config.store));
+    if (r == 0 && config.pki != NULL && store_is_remote())
+        r = cr_server_uri_add(uri, "pki", config.pki);
+    if (r == 0)
+        r = cr_buf_append(uri, "", 1);
+    return r < 0 ? cr_error_errno(err, r, "store '%.200s'", config.store) : 0;
+}
+
 /* Open the store and the version; from here on image= means the one that was found. */
 static int open_all(void)
 {
+    CLEANUP_BUF struct cr_buf uri = CR_BUF_INIT(CR_URI_BYTES_MAX);
     struct cr_error err = {0};
-    char uri[CR_URI_BYTES_MAX];
-    int n = config.pki != NULL && store_is_remote()
-                ? snprintf(uri, sizeof(uri), "%s%cpki=%s", config.store,
-                           strchr(config.store, '?') != NULL ? '&' : '?', config.pki)
-                : snprintf(uri, sizeof(uri), "%s", config.store);
-    if (n < 0 || (size_t)n >= sizeof(uri)) {
-        nbdkit_error("the name of the store '%s' is too long", config.store);
-        return -1;
-    }
-    int r = exports_open(&exports, uri, config.cache_bytes, &err);
+    int r = store_uri(&uri, &err);
+    if (r == 0)
+        r = exports_open(&exports, (const char *)uri.data, config.cache_bytes, &err);
     if (r == 0 && config.image_given)
         r = export_get(&exports, &config.image, &fixed, &err);
     if (r < 0)
@@ -173,6 +180,11 @@ static int plugin_get_ready(void)
 static int plugin_after_fork(void)
 {
     return exports.store == NULL ? open_all() : 0;
+}
+
+static void plugin_load(void)
+{
+    cr_https_register();
 }
 
 static void plugin_unload(void)
@@ -360,6 +372,7 @@ static struct nbdkit_plugin plugin = {
     .longname = "Carrel image version",
     .version = CARREL_VERSION,
     .description = "Serve one version of an image of a Carrel store, read-only.",
+    .load = plugin_load,
     .config = plugin_config,
     .config_complete = plugin_config_complete,
     .config_help = CONFIG_HELP,

@@ -10,9 +10,11 @@ pack=$(find "$store/packs" -type f -size +1M | head -n 1)
 chmod u+w "$pack"
 printf '\377\377\377\377' | dd of="$pack" bs=1 seek=300000 conv=notrunc status=none
 
+# One thread: nbdkit 1.32 fails an assertion when a client goes away with replies under way, as
+# nbdcopy does at the first error.
 with_plugin '
     nbdcopy "$uri" copy 2>copy-error && exit 1
-    qemu-img convert --salvage -f raw -O raw "$uri" salvaged 2>salvage-error || exit 1' 2>log
+    qemu-img convert --salvage -f raw -O raw "$uri" salvaged 2>salvage-error || exit 1' --threads=1 2>log
 grep -qi 'input/output error' copy-error || fail "not EIO: $(cat copy-error)"
 grep -qE "error: cannot read 'disk@1': chunk '[0-9a-f]{64}' is corrupted" log ||
     fail "the chunk is not named: $(cat log)"

@@ -20,6 +20,18 @@ with_plugin "
 grep -q 'with TLS' info || fail "no TLS: $(cat info)"
 cmp copy "$disk"
 
+# As the manual page says: no TLS 1.0 and 1.1 with this file.
+printf '%s\n' '[overrides]' 'disabled-version = tls1.0' 'disabled-version = tls1.1' >modern
+printf '%s\n' '[overrides]' 'disabled-version = tls1.2' 'disabled-version = tls1.3' >old
+export GNUTLS_SYSTEM_PRIORITY_FILE=$work/modern
+with_plugin "
+    nbdinfo --size \"$secure=$seat\" >size || exit 1
+    export GNUTLS_SYSTEM_PRIORITY_FILE=$work/old
+    nbdinfo --size \"$secure=$seat\" 2>old-client && exit 1
+    exit 0" "${tls[@]}" 2>log
+unset GNUTLS_SYSTEM_PRIORITY_FILE
+[ "$(cat size)" = $((16 << 20)) ]
+
 with_plugin 'nbdcopy "$uri" part' --filter=partition partition=1
 cmp part <(dd if="$disk" bs=512 skip=2048 count=8192 status=none)
 

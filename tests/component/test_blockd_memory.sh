@@ -1,0 +1,26 @@
+#!/bin/bash
+# Reading all over an image of 40 GiB, with data in each of its segments, needs less than 64 MiB.
+set -euo pipefail
+. "$PWD/tests/harness/lib.sh"
+. "${OLDPWD}/tests/harness/nbd.sh"
+
+truncate -s 40G "$disk"
+dd if=/dev/urandom of=data bs=1M count=16 status=none
+for ((at = 0; at < 40960; at += 256)); do # MiB: one place in each segment
+    dd if=data of="$disk" bs=64K count=8 skip=$((at / 256 % 30)) seek=$((at * 16)) \
+        conv=notrunc status=none
+done
+"$carrel" store init "$store" >/dev/null
+"$carrel" --store "$store" image import big "$disk" --format raw --no-trim >/dev/null
+make_pki
+start_server
+
+start_blockd big
+nbdcopy --request-size=524288 "$uri" null:
+fio --name=all-over --ioengine=nbd --uri="$uri" --rw=randread --bs=2m --iodepth=16 --size=40g \
+    --number_ios=2000 >fio.log || fail "fio: $(cat fio.log)"
+peak_kib=$(sed -n 's/^VmHWM:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$blockd_pid/status")
+stop_blockd
+echo "peak: $peak_kib KiB"
+[ "$(figure touched_chunks)" -ge 1280 ] || fail "too little was read: $(cat cache/stats.json)"
+[ "$peak_kib" -lt 65536 ] || fail "it took $peak_kib KiB"
