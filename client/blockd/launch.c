@@ -73,7 +73,8 @@ static void command_fill(struct command *command, const struct options *options,
     char stats[PATH_MAX], ready_fd[16];
     snprintf(stats, sizeof(stats), "%s/stats.json", options->cache);
     /* nbdkit may do with its standard output what it likes. */
-    snprintf(ready_fd, sizeof(ready_fd), "%d", fcntl(STDOUT_FILENO, F_DUPFD, 3));
+    int ready = fcntl(STDOUT_FILENO, F_DUPFD, STDERR_FILENO + 1);
+    snprintf(ready_fd, sizeof(ready_fd), "%d", ready);
     command_add(command, "", "nbdkit");
     command_add(command, "", "--foreground");
     command_add(command, "", "--readonly");
@@ -89,7 +90,7 @@ static void command_fill(struct command *command, const struct options *options,
     command_add(command, "patience=", options->patience);
     command_add(command, "stats=", options->stats != NULL ? options->stats : stats);
     command_add(command, "socket=", options->socket);
-    command_add(command, "ready-fd=", ready_fd);
+    command_add(command, "ready-fd=", ready >= 0 ? ready_fd : NULL);
 }
 
 int launch(const struct options *options, struct cr_error *err)

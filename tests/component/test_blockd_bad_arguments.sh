@@ -24,6 +24,8 @@ no_start ".*no image 'desk'" "${server[@]}" --image desk
 no_start "image 'disk' has no version 5; its newest is 1" "${server[@]}" --image disk@5
 no_start ".*ftp://x" --server ftp://x --image disk
 no_start ".*certificate" --server "$server_url" --pki "$work/other/clients/stranger" --image disk
+"$carrel" pki issue "$pki" --client late --not-before 2020-01-01 --not-after 2020-02-01 >/dev/null
+no_start ".*expired" --server "$server_url" --pki "$pki/clients/late" --image disk
 no_start ".*'$work/none" --server "$server_url" --pki "$work/none" --image disk
 touch file
 refuses 1 "cannot use the cache folder '.*file'" "$blockd" "${server[@]}" --image disk \
