@@ -8,6 +8,7 @@
 #include "lib/blk/qemu_nbd.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <libnbd.h>
 
@@ -23,6 +24,7 @@ struct cr_source {
     struct cr_qemu_nbd server;
     struct nbd_handle *connections[CR_SOURCE_CONNECTIONS_MAX];
     unsigned connection_count;
+    int raw_fd; /* of a raw file: its bytes are the disk's and need no detour; else -1 */
 };
 
 /* --- opening and closing -------------------------------------------------------------------- */
@@ -86,6 +88,9 @@ static int source_start(struct cr_source *source, const char *path,
         count = CR_SOURCE_CONNECTIONS_MAX;
     while (r == 0 && source->connection_count < count)
         r = connection_open(source, err);
+    /* The server keeps its lock on the file and tells the holes, also of a raw one. */
+    if (r == 0 && !options->top_layer_only && strcmp(source->info.format, "raw") == 0)
+        source->raw_fd = open(absolute, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     return r;
 }
 
@@ -94,8 +99,10 @@ int cr_source_open(const char *path, const struct cr_source_options *options,
 {
     static const struct cr_source_options defaults = {0};
     CLEANUP(cr_source_cleanup) struct cr_source *source = cr_calloc(1, sizeof(*source));
-    if (source != NULL)
+    if (source != NULL) {
         source->server = (struct cr_qemu_nbd)CR_QEMU_NBD_INIT;
+        source->raw_fd = -1;
+    }
     if (source == NULL || (source->name = strdup(path)) == NULL)
         return cr_error_errno(err, -ENOMEM, "cannot open the image '%s'", path);
     int r = source_start(source, path, options == NULL ? &defaults : options, err);
@@ -112,6 +119,8 @@ void cr_source_close(struct cr_source *source)
     for (unsigned i = 0; i < source->connection_count; i++)
         nbd_close(source->connections[i]);
     cr_qemu_nbd_stop(&source->server);
+    if (source->raw_fd >= 0)
+        close(source->raw_fd);
     cr_image_info_done(&source->info);
     free(source->name);
     free(source);
@@ -166,6 +175,30 @@ static int range_check(const struct cr_source *source, unsigned connection, uint
                         source->name, len, offset);
 }
 
+/* Read from a raw file; the disk's last sector may reach beyond its end, in zeros. */
+static int raw_read(const struct cr_source *source, uint8_t *out, size_t len, uint64_t offset,
+                    struct cr_error *err)
+{
+    while (len > 0) {
+        ssize_t n = pread(source->raw_fd, out, len, (off_t)offset);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return cr_error_errno(err, -errno, "cannot read the image '%s'", source->name);
+        if (n == 0 && len >= SECTOR_BYTES)
+            return cr_error_set(err, -EIO, "the image '%s' became shorter while it was read",
+                                source->name);
+        if (n == 0) {
+            memset(out, 0, len);
+            n = (ssize_t)len;
+        }
+        out += n;
+        offset += (uint64_t)n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
 /* Read whole sectors; the server takes nothing else for some formats. */
 static int sectors_read(struct cr_source *source, unsigned connection, void *out, size_t len,
                         uint64_t offset, struct cr_error *err)
@@ -193,6 +226,8 @@ int cr_source_read(struct cr_source *source, unsigned connection, void *data, si
                    uint64_t offset, struct cr_error *err)
 {
     int r = range_check(source, connection, offset, len, err);
+    if (r == 0 && source->raw_fd >= 0)
+        return raw_read(source, data, len, offset, err);
     for (uint8_t *out = data; r >= 0 && len > 0; out += r, offset += (size_t)r, len -= (size_t)r) {
         if (offset % SECTOR_BYTES != 0 || len < SECTOR_BYTES) {
             r = sector_part_read(source, connection, out, len, offset, err);

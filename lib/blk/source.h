@@ -6,6 +6,8 @@
  *       │
  *       └──── qemu-nbd --read-only ── unix socket in a private folder ── libnbd, n connections
  *
+ * The bytes of a raw file are read from the file itself, its holes are asked of the server.
+ *
  * The file is never changed. Its format is found by probing, as QEMU does it, unless `format` says
  * it; whoever writes the beginning of a raw disk can make it look like another format, so name the
  * format where the content is not trusted. An image may name other files (backing files, extents)
