@@ -10,8 +10,8 @@ head -c 256M /dev/urandom >disk.raw
 packs_exist() {
     [ -n "$(ls s/packs)" ]
 }
-children_gone() { # nobody has a file of our folder in its command line or as its socket
-    ! grep -lsz "$work/carrel-" /proc/[0-9]*/cmdline | grep -q . && ! grep -q "$work/carrel-" /proc/net/unix
+children_gone() { # nobody (but not this grep) has a file of our folder in its command line or as its socket
+    ! grep -lsz "$work/[c]arrel-" /proc/[0-9]*/cmdline | grep -q . && ! grep -q "$work/carrel-" /proc/net/unix
 }
 partial_exists() {
     [ -n "$(find . -maxdepth 1 -name 'out.*')" ]
