@@ -37,7 +37,15 @@ $(TOOL_BINS): $(B)/%: $(B)/tests/%.o $(LIBCARREL)
 .PHONY: check-built check-unit fuzz-run
 check-built: all $(UNIT_BINS) $(TOOL_BINS)
 	$(Q)$(MAKE) --no-print-directory VARIANT=asan tests-built
-	$(Q)BUILD=$(CURDIR)/$(B) BUILD_ASAN=$(CURDIR)/build/asan tests/harness/run.sh $(TESTS)
+	$(Q)$(MAKE) --no-print-directory VARIANT=tsan threaded-built
+	$(Q)BUILD=$(CURDIR)/$(B) BUILD_ASAN=$(CURDIR)/build/asan BUILD_TSAN=$(CURDIR)/build/tsan \
+		tests/harness/run.sh $(TESTS)
+
+# The unit tests of what several threads use at once.
+THREADED := base cache disk seatdisk store
+.PHONY: threaded-built
+threaded-built: $(THREADED:%=$(B)/tests/test_%)
+
 .PHONY: tests-built
 tests-built: $(UNIT_BINS) $(FUZZ_BINS)
 check-unit: tests-built

@@ -142,7 +142,7 @@ class Table:
         self.rows = []
 
     def add(self, what, unit, ours, peer, theirs, ratio, bar):
-        """`ratio` is how much better we are; `bar` what it must reach at least."""
+        """`ratio` is how much better we are; `bar` what it must reach at least, None: no bar."""
         self.rows.append(
             {
                 "what": what,
@@ -152,7 +152,7 @@ class Table:
                 "peer_value": round(theirs, 3),
                 "ratio": round(ratio, 3),
                 "bar": bar,
-                "met": ratio >= bar,
+                "met": None if bar is None else ratio >= bar,
             }
         )
 
@@ -168,10 +168,16 @@ class Table:
                     f"{r['peer_value']:.2f}",
                     r["unit"],
                     f"{r['ratio']:.2f}",
-                    f"{r['bar']:g}",
-                    "ok" if r["met"] else f"missed by {(1 - r['ratio'] / r['bar']) * 100:.0f} %",
+                    "" if r["bar"] is None else f"{r['bar']:g}",
+                    self.verdict(r),
                 )
             )
+
+    @staticmethod
+    def verdict(row):
+        if row["bar"] is None:
+            return ""
+        return "ok" if row["met"] else f"missed by {(1 - row['ratio'] / row['bar']) * 100:.0f} %"
 
     def save(self, path, facts):
         with open(path, "w") as f:

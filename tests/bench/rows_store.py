@@ -55,7 +55,7 @@ class StoreRows:
         ours, theirs = tree_bytes(self.store) / 2**20, tree_bytes(qcow2) / 2**20
         table.add("bytes stored", "MiB", ours, "qcow2, zstd", theirs, theirs / ours, 1)
         casync = tree_bytes(self.castore) / 2**20
-        table.add("bytes stored", "MiB", ours, "casync", casync, casync / ours, 1)
+        table.add("bytes stored", "MiB", ours, "casync", casync, casync / ours, None)
 
     def ready(self):
         """The base, and nothing else, is in both stores: copies of what was made once."""

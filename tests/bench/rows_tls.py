@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Chunk download over TLS 1.3 with client certificates: chunkd against nginx, CPU of the server."""
 
+import hashlib
 import json
 import os
 import random
+import socket
 import statistics
 
 from measure import cpu_seconds, fresh, free_port, output, run, say, server
@@ -65,8 +67,6 @@ class TlsRows:
 
     def fetch_frames(self, disk):
         """The very bytes that chunkd serves, as files for nginx."""
-        import hashlib
-
         os.makedirs(os.path.join(self.root, "v1", "chunks"))
         names = []
         with open(disk, "rb") as f:
@@ -85,8 +85,6 @@ class TlsRows:
 
     def up(self, port):
         def ready():
-            import socket
-
             with socket.socket() as s:
                 return s.connect_ex(("127.0.0.1", port)) == 0
 

@@ -1,7 +1,8 @@
 #!/bin/bash
 # Run the tests that exist and print one line each; the last line counts them.
 #   run.sh [FILTER ...]     only tests whose name holds one of the words ("unit" runs the unit tests)
-# BUILD names the build folder, BUILD_ASAN the sanitized one (its unit tests and corpora run too).
+# BUILD names the build folder; BUILD_ASAN one with the address sanitizer, of which unit tests and
+# corpora run too; BUILD_TSAN one with the thread sanitizer, of which the unit tests made run.
 # A test passes with exit status 0, is skipped with 77 (its last line says why), fails otherwise.
 set -u
 cd "$(dirname "$0")/../.." || exit
@@ -32,16 +33,19 @@ run() { # name command...
 }
 
 filters=("$@")
-started=$SECONDS
-for binary in "$BUILD"/tests/test_*; do
-    [ -f "$binary" ] && [ -x "$binary" ] && wanted "unit/${binary##*/}" &&
-        [ -e "tests/unit/${binary##*/}.c" ] && run "unit/${binary##*/}" "$binary"
-done
-if [ -n "${BUILD_ASAN:-}" ]; then
-    for binary in "$BUILD_ASAN"/tests/test_*; do
-        [ -f "$binary" ] && [ -x "$binary" ] && wanted "asan/${binary##*/}" &&
-            [ -e "tests/unit/${binary##*/}.c" ] && run "asan/${binary##*/}" "$binary"
+run_units() { # KIND FOLDER: its unit tests, but for those whose source is gone
+    local binary
+    for binary in "$2"/tests/test_*; do
+        [ -f "$binary" ] && [ -x "$binary" ] && wanted "$1/${binary##*/}" &&
+            [ -e "tests/unit/${binary##*/}.c" ] && run "$1/${binary##*/}" "$binary"
     done
+}
+
+started=$SECONDS
+run_units unit "$BUILD"
+[ -z "${BUILD_TSAN:-}" ] || run_units tsan "$BUILD_TSAN"
+if [ -n "${BUILD_ASAN:-}" ]; then
+    run_units asan "$BUILD_ASAN"
     for binary in "$BUILD_ASAN"/fuzz/fuzz_*; do
         [ -f "$binary" ] && [ -x "$binary" ] && wanted "corpus/${binary##*/}" &&
             [ -e "tests/fuzz/${binary##*/}.c" ] &&
