@@ -103,7 +103,7 @@ static int segment_touch(struct cr_publish *p, uint32_t index, struct cr_id **re
 static int id_set(struct cr_publish *p, uint64_t index, const struct cr_id *id,
                   struct cr_error *err)
 {
-    struct cr_id *ids;
+    struct cr_id *ids = NULL;
     if (index >= cr_disk_chunks(p->manifest.disk_bytes))
         return cr_error_set(err, -EINVAL, "publishing image '%s': a chunk beyond the disk's end",
                             p->name);
