@@ -50,11 +50,17 @@ static int target_publish(const struct cli *cli, const char *partial, const char
                           struct cr_error *err)
 {
     char folder[PATH_MAX];
-    int r = target_check(cli, path, err);
+    /* A file that appeared meanwhile stays; some file systems cannot promise that. */
+    unsigned flags = cli_has(cli, OPT_FORCE) ? 0 : RENAME_NOREPLACE;
+    int r = renameat2(AT_FDCWD, partial, AT_FDCWD, path, flags) < 0 ? -errno : 0;
+    if (r == -EINVAL) {
+        r = target_check(cli, path, err);
+        if (r < 0)
+            return r;
+        r = rename(partial, path) < 0 ? -errno : 0;
+    }
     if (r < 0)
-        return r;
-    if (rename(partial, path) < 0)
-        return cr_error_errno(err, -errno, "cannot make '%s'", path);
+        return cr_error_errno(err, r, "cannot make '%s'", path);
     if (!cli_has(cli, OPT_SYNC))
         return 0;
     snprintf(folder, sizeof(folder), "%s", path);

@@ -48,7 +48,8 @@ static int verify_version(const struct cli *cli, struct cr_store *store, struct 
         r = manifest_damaged(&reason, report);
     else
         r = verify_run(cli, store, version, report, err);
-    if (r == 0 && store->ops->damaged_list != NULL)
+    /* What is missing is missing because of them; a whole version has none of its own. */
+    if (r == 0 && report->count > 0 && store->ops->damaged_list != NULL)
         r = store->ops->damaged_list(store, pack_damaged, report, err);
     return r;
 }

@@ -45,15 +45,21 @@ static struct dir_blobs *dir_of(struct cr_blobs *blobs)
     return (struct dir_blobs *)blobs;
 }
 
-static int file_error(struct dir_blobs *dir, int code, const char *what, enum cr_space space,
-                      const char *name, struct cr_error *err)
+static int folder_error(struct dir_blobs *dir, int code, const char *what, const char *folder,
+                        const char *name, struct cr_error *err)
 {
     if (code == -ENOSPC || code == -EDQUOT)
         return cr_error_set(err, code,
                             "store '%s' is full (%s '%s/%s'): make room and run the same command "
                             "again, nothing is lost",
-                            dir->path, what, cr_space_names[space], name);
-    return cr_error_errno(err, code, "%s '%s/%s/%s'", what, dir->path, cr_space_names[space], name);
+                            dir->path, what, folder, name);
+    return cr_error_errno(err, code, "%s '%s/%s/%s'", what, dir->path, folder, name);
+}
+
+static int file_error(struct dir_blobs *dir, int code, const char *what, enum cr_space space,
+                      const char *name, struct cr_error *err)
+{
+    return folder_error(dir, code, what, cr_space_names[space], name, err);
 }
 
 static int dir_size(struct cr_blobs *blobs, enum cr_space space, const char *name,
@@ -138,7 +144,7 @@ static int tmp_make(struct dir_blobs *dir, struct cr_error *err)
         if (mkdirat(root, dir->tmp_name, 0700) == 0)
             break;
         if (errno != EEXIST)
-            return cr_error_errno(err, -errno, "making '%s/tmp/%s'", dir->path, dir->tmp_name);
+            return folder_error(dir, -errno, "making", "tmp", dir->tmp_name, err);
     }
     CLEANUP_CLOSE int tmp = openat(root, dir->tmp_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (tmp < 0 || flock(tmp, LOCK_EX | LOCK_NB) < 0)
@@ -218,7 +224,7 @@ static int dir_lock(struct cr_blobs *blobs, const char *name, struct cr_store_lo
     snprintf(path, sizeof(path), "locks/%s", name);
     CLEANUP_CLOSE int fd = openat(dir->root, path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
     if (fd < 0)
-        return cr_error_errno(err, -errno, "locking image '%s' in store '%s'", name, dir->path);
+        return folder_error(dir, -errno, "locking", "locks", name, err);
     char holder[32] = "";
     if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
         if (errno != EWOULDBLOCK)
@@ -231,14 +237,13 @@ static int dir_lock(struct cr_blobs *blobs, const char *name, struct cr_store_lo
                             "wait until it is done and run the command again",
                             name, dir->path, holder);
     }
-    /* For the sentence above only; the lock is the kernel's. */
-    snprintf(holder, sizeof(holder), "pid %d\n", (int)getpid());
     struct cr_store_lock *lock = cr_calloc(1, sizeof(*lock));
-    if (lock == NULL || ftruncate(fd, 0) < 0 || cr_pwrite_full(fd, holder, strlen(holder), 0) < 0) {
-        free(lock);
-        return cr_error_errno(err, lock == NULL ? -ENOMEM : -errno,
-                              "locking image '%s' in store '%s'", name, dir->path);
-    }
+    if (lock == NULL)
+        return cr_error_errno(err, -ENOMEM, "locking image '%s' in store '%s'", name, dir->path);
+    /* For the sentence above only, so a failure to write it is none; the lock is the kernel's. */
+    snprintf(holder, sizeof(holder), "pid %d\n", (int)getpid());
+    if (ftruncate(fd, 0) == 0)
+        (void)cr_pwrite_full(fd, holder, strlen(holder), 0);
     lock->fd = TAKE_FD(fd);
     *ret_lock = lock;
     return 0;
@@ -361,21 +366,50 @@ int cr_dir_store_open(const char *path, struct cr_store **ret_store, struct cr_e
     return cr_packstore_new(&dir->base, ret_store, err);
 }
 
-static int folder_is_empty(int fd)
+/* The folders of a store. */
+static const char *const folders[] = {"packs", "segments", "manifests", "heads", "locks", "tmp"};
+
+static bool is_store_folder(int root, const char *name)
 {
-    CLEANUP_CLOSEDIR DIR *entries = fdopendir(fd);
-    if (entries == NULL)
-        return -errno;
+    for (size_t i = 0; i < CR_ARRAY_LEN(folders); i++)
+        if (strcmp(folders[i], name) == 0)
+            return unlinkat(root, name, AT_REMOVEDIR) == 0; /* empty, or it stays */
+    return false;
+}
+
+/* Nothing is in the folder but what an init that was interrupted made. */
+static bool folder_is_free(int root)
+{
+    int fd = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    CLEANUP_CLOSEDIR DIR *entries = fd < 0 ? NULL : fdopendir(fd);
+    if (entries == NULL) {
+        if (fd >= 0)
+            close(fd);
+        return false;
+    }
     for (struct dirent *entry; (entry = readdir(entries)) != NULL;)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            return 0;
-    return 1;
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+            !is_store_folder(root, entry->d_name))
+            return false;
+    return true;
+}
+
+/* The folder and those above it that may be new: as many as the path has parts. */
+static int parents_fsync(int root, const char *path)
+{
+    CLEANUP_CLOSE int at = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (const char *part = path; at >= 0 && part != NULL; part = strchr(part + 1, '/')) {
+        if (fsync(at) < 0)
+            return -errno;
+        int above = openat(at, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        close(at);
+        at = above;
+    }
+    return at < 0 || fsync(at) < 0 ? -errno : 0;
 }
 
 int cr_dir_store_init(const char *path, struct cr_error *err)
 {
-    static const char *const folders[] = {"packs", "segments", "manifests",
-                                          "heads", "locks",    "tmp"};
     int r = cr_dir_make(AT_FDCWD, path, 0755);
     if (r < 0)
         return cr_error_errno(err, r, "making '%s'", path);
@@ -384,7 +418,7 @@ int cr_dir_store_init(const char *path, struct cr_error *err)
         return cr_error_errno(err, -errno, "opening '%s'", path);
     if (faccessat(root, MARKER, F_OK, 0) == 0)
         return cr_error_set(err, -EEXIST, "'%s' is a Carrel store already", path);
-    if (folder_is_empty(openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) != 1)
+    if (!folder_is_free(root))
         return cr_error_set(err, -EEXIST, "'%s' is not empty: choose a new or empty folder", path);
     for (size_t i = 0; i < CR_ARRAY_LEN(folders); i++) {
         r = cr_dir_make(root, folders[i], 0755);
@@ -392,7 +426,7 @@ int cr_dir_store_init(const char *path, struct cr_error *err)
             return cr_error_errno(err, r, "making '%s/%s'", path, folders[i]);
     }
     /* The marker last: a store is one only when it is whole. */
-    r = cr_dir_fsync(root, ".");
+    r = parents_fsync(root, path);
     if (r == 0)
         r = cr_file_replace(root, MARKER, MARKER_TEXT, strlen(MARKER_TEXT), 0644);
     return r < 0 ? cr_error_errno(err, r, "making '%s/" MARKER "'", path) : 0;

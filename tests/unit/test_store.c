@@ -413,6 +413,24 @@ static void a_folder_with_other_things_is_no_store(void **state)
     assert_non_null(strstr(err.text, "dir:PATH"));
 }
 
+static void an_interrupted_init_can_be_done_again(void **state)
+{
+    struct fixture *f = *state;
+    char path[64], marker[96], file[96];
+    snprintf(path, sizeof(path), "%s/half", f->folder);
+    assert_int_equal(cr_store_init(path, NULL), 0);
+    snprintf(marker, sizeof(marker), "%s/carrel-store", path);
+    assert_int_equal(unlink(marker), 0);
+    assert_int_equal(cr_store_init(path, NULL), 0);
+    /* A folder that holds something is not touched. */
+    assert_int_equal(unlink(marker), 0);
+    snprintf(file, sizeof(file), "%s/packs/x", path);
+    CLEANUP_CLOSE int fd = open(file, O_WRONLY | O_CREAT, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(cr_store_init(path, NULL), -EEXIST);
+    assert_int_equal(access(file, F_OK), 0);
+}
+
 #define FOR_EACH_BACKEND(test)                                                                     \
     {#test " [mem]", test, open_mem, close_store, NULL},                                           \
     {                                                                                              \
@@ -437,6 +455,7 @@ int main(void)
         FOR_DIR(damage_is_named_and_never_read),
         FOR_DIR(a_damaged_pack_or_segment_is_written_again),
         FOR_DIR(a_folder_with_other_things_is_no_store),
+        FOR_DIR(an_interrupted_init_can_be_done_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
