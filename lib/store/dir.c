@@ -402,6 +402,8 @@ static int parents_fsync(int root, const char *path)
         if (fsync(at) < 0)
             return -errno;
         int above = openat(at, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (above < 0 && errno == EACCES)
+            return 0; /* what we may not even read, we did not make */
         close(at);
         at = above;
     }
