@@ -205,21 +205,11 @@ static void serve(struct program *program)
     }
 }
 
-/*
- * Nobody new comes in; who is being answered is answered. Metrics stay reachable. Returns the
- * number of requests that were cut off because the time was up, or a second signal came.
- */
-static unsigned drain(struct program *program)
+/* Wait until no request is under way. Returns as drain does. */
+static unsigned idle_wait(struct program *program, uint64_t end)
 {
     struct server *server = &program->server;
-    unsigned metrics = program->listener_count - 1;
-    uint64_t end = now_ms() + (uint64_t)program->options.drain_s * 1000;
-    atomic_store(&server->draining, true);
-    for (unsigned i = 0; i < program->listener_count; i++)
-        if (!program->has_metrics || i != metrics)
-            listener_close(&program->listeners[i]);
-    unsigned left = atomic_load(&server->metrics.in_flight);
-    log_event("going down: %u requests under way, no new ones", left);
+    unsigned metrics = program->listener_count - 1, left;
     while ((left = atomic_load(&server->metrics.in_flight)) > 0) {
         uint64_t now = now_ms();
         struct pollfd fds[3] = {
@@ -240,13 +230,36 @@ static unsigned drain(struct program *program)
     return 0;
 }
 
+/*
+ * Nobody new comes in; who is being answered is answered. Metrics stay reachable. Returns the
+ * number of requests that were cut off because the time was up, or a second signal came.
+ */
+static unsigned drain(struct program *program)
+{
+    struct server *server = &program->server;
+    uint64_t end = now_ms() + (uint64_t)program->options.drain_s * 1000;
+    atomic_store(&server->draining, true);
+    for (unsigned i = 0; i < program->listener_count; i++)
+        if (!program->has_metrics || i != program->listener_count - 1)
+            listener_close(&program->listeners[i]);
+    log_event("going down: %u requests under way, no new ones",
+              atomic_load(&server->metrics.in_flight));
+    unsigned left = idle_wait(program, end);
+    if (left > 0)
+        return left;
+    /* An open connection may have begun another one just now: from here on they are refused where
+     * they would wait, and those that wait already were counted before. */
+    atomic_store(&server->stopping, true);
+    return idle_wait(program, end);
+}
+
 static void program_stop(struct program *program)
 {
     for (unsigned i = 0; i < program->listener_count; i++)
         listener_close(&program->listeners[i]);
+    cr_pool_free(program->server.readers); /* its last job may still be handing back a connection */
     service_free(program->service);
     service_free(program->metrics);
-    cr_pool_free(program->server.readers);
     frames_free(program->server.frames);
     cr_store_close(program->server.store);
     tls_files_done(&program->files);

@@ -30,6 +30,7 @@ struct server {
     struct frames *frames;
     struct cr_pool *readers; /* threads that may wait for the store */
     struct metrics metrics;
-    atomic_bool draining;
-    int idle_fd; /* eventfd; written when the last request ends while draining */
+    atomic_bool draining; /* no new connections */
+    atomic_bool stopping; /* nor may a request wait for the store any more */
+    int idle_fd;          /* eventfd; written when the last request ends while draining */
 };

@@ -113,6 +113,11 @@ static enum MHD_Result request_go_on(struct request *request)
 {
     if (request->state == REQUEST_READY || request->refusal != 0 || request->route->look(request))
         return request_answer(request);
+    /* A daemon must not be stopped while one of its connections is laid aside. */
+    if (atomic_load(&request->server->stopping)) {
+        request_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "this server is going down");
+        return request_answer(request);
+    }
     request->state = REQUEST_AT_READER;
     MHD_suspend_connection(request->connection);
     cr_pool_submit(request->server->readers, read_job, request);
