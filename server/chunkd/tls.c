@@ -187,7 +187,7 @@ static ssize_t record_push(gnutls_transport_ptr_t context, const giovec_t *piece
     for (int i = 0; i < count; i++)
         len += pieces[i].iov_len;
     bool more = visitor->records_left > 1;
-    if (more && visitor->is_first && len <= sizeof(visitor->held)) {
+    if (more && visitor->is_first && visitor->held_len + len <= sizeof(visitor->held)) {
         for (int i = 0; i < count; i++) {
             memcpy(visitor->held + visitor->held_len, pieces[i].iov_base, pieces[i].iov_len);
             visitor->held_len += pieces[i].iov_len;
@@ -217,8 +217,9 @@ void tls_answer_ended(struct MHD_Connection *connection)
     if (visitor == NULL)
         return;
     visitor->records_left = 0;
-    if (visitor->held_len > 0)
-        pieces_send(visitor, NULL, 0, 0);
+    /* Half a record and then another one is no TLS: the client had better come again. */
+    if (visitor->held_len > 0 && pieces_send(visitor, NULL, 0, 0) != (ssize_t)visitor->held_len)
+        shutdown(visitor->fd, SHUT_RDWR);
     visitor->held_len = 0;
 }
 
