@@ -5,7 +5,6 @@
  * (another process may have published since).
  */
 #include "lib/base/mem.h"
-#include "lib/image/idset.h"
 #include "lib/store/blobs.h"
 #include "lib/store/index.h"
 
@@ -28,7 +27,13 @@ const char *const cr_space_names[CR_SPACE_COUNT] = {
 
 struct damage {
     struct cr_id name;
+    int code; /* -EBADMSG, or -EIO: the next look may find it well */
     struct cr_error why;
+};
+
+struct damages {
+    struct damage *list;
+    size_t count;
 };
 
 struct packstore {
@@ -37,9 +42,8 @@ struct packstore {
     pthread_rwlock_t lock;         /* over index and damaged */
     pthread_mutex_t refresh_mutex; /* one refresh at a time */
     struct cr_index *index;
-    struct damage *damaged;
-    size_t damaged_count;
-    struct cr_idset damaged_set;
+    struct damages damaged;  /* what the last refresh found */
+    struct damages newfound; /* of the refresh under way; belongs to refresh_mutex */
 };
 
 static struct packstore *packstore_of(struct cr_store *store)
@@ -82,24 +86,21 @@ static int footer_read(struct packstore *ps, const struct cr_id *name,
                                 err);
 }
 
-static int damage_add(struct packstore *ps, const struct cr_id *name, const struct cr_error *why)
+static int damage_add(struct damages *damages, const struct cr_id *name, int code,
+                      const struct cr_error *why)
 {
-    int r = cr_idset_add(&ps->damaged_set, name);
-    if (r <= 0)
-        return r;
-    struct damage *grown = realloc(ps->damaged, (ps->damaged_count + 1) * sizeof(*grown));
+    struct damage *grown = realloc(damages->list, (damages->count + 1) * sizeof(*grown));
     if (grown == NULL)
         return -ENOMEM;
-    ps->damaged = grown;
-    ps->damaged[ps->damaged_count++] = (struct damage){.name = *name, .why = *why};
+    damages->list = grown;
+    damages->list[damages->count++] = (struct damage){.name = *name, .code = code, .why = *why};
     return 0;
 }
 
-static bool pack_is_known(struct packstore *ps, const struct cr_id *name)
+static bool pack_is_indexed(struct packstore *ps, const struct cr_id *name)
 {
     pthread_rwlock_rdlock(&ps->lock);
-    bool known = cr_index_has_pack(ps->index, name) ||
-                 (ps->damaged_set.count > 0 && cr_idset_has(&ps->damaged_set, name));
+    bool known = cr_index_has_pack(ps->index, name);
     pthread_rwlock_unlock(&ps->lock);
     return known;
 }
@@ -108,7 +109,7 @@ static int index_pack(void *context, const char *text)
 {
     struct packstore *ps = context;
     struct cr_id name;
-    if (cr_id_parse(text, strlen(text), &name) < 0 || pack_is_known(ps, &name))
+    if (cr_id_parse(text, strlen(text), &name) < 0 || pack_is_indexed(ps, &name))
         return 0;
     CLEANUP_FREE struct cr_pack_entry *entries = NULL;
     uint32_t count = 0;
@@ -116,22 +117,34 @@ static int index_pack(void *context, const char *text)
     int r = footer_read(ps, &name, &entries, &count, &why);
     if (r == -ENOENT)
         return 0; /* collected meanwhile */
-    if (r < 0 && r != -EBADMSG && r != -EIO && r != -ENODATA)
+    /* One pack that cannot be read does not hide the others. */
+    if (r == -EBADMSG || r == -ENODATA || r == -EIO)
+        return damage_add(&ps->newfound, &name, r == -EIO ? -EIO : -EBADMSG, &why);
+    if (r < 0)
         return r;
     pthread_rwlock_wrlock(&ps->lock);
-    if (r < 0)
-        r = damage_add(ps, &name, &why);
-    else
-        r = cr_index_add_pack(ps->index, &name, entries, count);
+    r = cr_index_add_pack(ps->index, &name, entries, count);
     pthread_rwlock_unlock(&ps->lock);
     return r;
 }
 
-/* Take in the packs that came since the last time. */
+/*
+ * Take in the packs that came since the last time, and look again at those that were damaged: a
+ * backup may have brought them back. Others see the old list of damage until the new one is whole.
+ */
 static int index_refresh(struct packstore *ps, struct cr_error *err)
 {
     pthread_mutex_lock(&ps->refresh_mutex);
     int r = ps->blobs->ops->list(ps->blobs, CR_SPACE_PACKS, index_pack, ps, err);
+    if (r == 0) {
+        pthread_rwlock_wrlock(&ps->lock);
+        struct damages old = ps->damaged;
+        ps->damaged = ps->newfound;
+        ps->newfound = old;
+        pthread_rwlock_unlock(&ps->lock);
+    }
+    free(ps->newfound.list);
+    ps->newfound = (struct damages){0};
     pthread_mutex_unlock(&ps->refresh_mutex);
     if (r < 0 && err != NULL && err->text[0] == '\0')
         cr_error_errno(err, r, "reading the packs of store '%s'", ps->base.uri);
@@ -172,20 +185,35 @@ static void lookup(struct packstore *ps, const struct cr_id *ids, size_t count,
     *ret_missing = lost;
 }
 
+/*
+ * -ENOENT only where all packs are well; else the chunk may lie in one that is not: -EBADMSG, or
+ * -EIO while asking again may help. What is damaged stands before the store's name, which may be
+ * long.
+ */
 static int missing_error(struct packstore *ps, const struct cr_id *id, struct cr_error *err)
 {
     char hex[CR_ID_HEX], pack[CR_ID_HEX];
+    int code = -ENOENT;
+    cr_id_format(id, hex);
     pthread_rwlock_rdlock(&ps->lock);
-    if (ps->damaged_count > 0)
-        cr_error_set(err, -ENOENT,
-                     "chunk '%s' is missing from store '%s', where pack '%s' is damaged: %.200s",
-                     cr_id_format(id, hex), ps->base.uri, cr_id_format(&ps->damaged[0].name, pack),
-                     ps->damaged[0].why.text);
+    const struct damages *damaged = &ps->damaged;
+    const struct damage *first = damaged->list;
+    for (size_t i = 0; i < damaged->count && code != -EIO; i++)
+        code = damaged->list[i].code;
+    if (damaged->count == 0)
+        cr_error_set(err, code, "chunk '%s' is missing from store '%s'", hex, ps->base.uri);
+    else if (damaged->count == 1)
+        cr_error_set(err, code,
+                     "chunk '%s' is missing, and pack '%s' is damaged: %.200s (in store '%s')", hex,
+                     cr_id_format(&first->name, pack), first->why.text, ps->base.uri);
     else
-        cr_error_set(err, -ENOENT, "chunk '%s' is missing from store '%s'", cr_id_format(id, hex),
+        cr_error_set(err, code,
+                     "chunk '%s' is missing, and %zu packs are damaged, such as '%s': %.200s (in "
+                     "store '%s')",
+                     hex, damaged->count, cr_id_format(&first->name, pack), first->why.text,
                      ps->base.uri);
     pthread_rwlock_unlock(&ps->lock);
-    return -ENOENT;
+    return code;
 }
 
 /* Hand out the frames of wanted[0..count), which lie close together in one pack. */
@@ -239,8 +267,8 @@ static int packstore_chunks_get(struct cr_store *store, const struct cr_id *ids,
     }
     for (size_t i = 0; i < lost; i++) {
         struct cr_error why = {0};
-        missing_error(ps, &ids[missing[i]], &why);
-        int stop = sink(context, missing[i], -ENOENT, NULL, 0, &why);
+        int result = missing_error(ps, &ids[missing[i]], &why);
+        int stop = sink(context, missing[i], result, NULL, 0, &why);
         if (stop != 0)
             return stop;
     }
@@ -469,10 +497,10 @@ static int packstore_damaged_list(struct cr_store *store, cr_name_sink *sink, vo
     struct packstore *ps = packstore_of(store);
     int r = index_refresh(ps, err);
     pthread_rwlock_rdlock(&ps->lock);
-    for (size_t i = 0; i < ps->damaged_count && r == 0; i++) {
+    for (size_t i = 0; i < ps->damaged.count && r == 0; i++) {
         char hex[CR_ID_HEX], line[CR_ID_HEX + CR_ERROR_BYTES + 2];
-        snprintf(line, sizeof(line), "%s: %s", cr_id_format(&ps->damaged[i].name, hex),
-                 ps->damaged[i].why.text);
+        snprintf(line, sizeof(line), "%s: %s", cr_id_format(&ps->damaged.list[i].name, hex),
+                 ps->damaged.list[i].why.text);
         r = sink(context, line);
     }
     pthread_rwlock_unlock(&ps->lock);
@@ -484,8 +512,7 @@ static void packstore_close(struct cr_store *store)
     struct packstore *ps = packstore_of(store);
     ps->blobs->ops->close(ps->blobs);
     cr_index_free(ps->index);
-    cr_idset_done(&ps->damaged_set);
-    free(ps->damaged);
+    free(ps->damaged.list);
     pthread_mutex_destroy(&ps->refresh_mutex);
     pthread_rwlock_destroy(&ps->lock);
     free(ps);

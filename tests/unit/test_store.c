@@ -380,6 +380,53 @@ static void damage_is_named_and_never_read(void **state)
     }
 }
 
+static void a_pack_that_was_restored_is_read_by_who_saw_it_damaged(void **state)
+{
+    struct fixture *f = *state;
+    const uint32_t seeds[] = {1};
+    char path[400];
+    uint8_t chunk[CR_CHUNK_BYTES], plain[CR_CHUNK_BYTES];
+    struct cr_id id, absent = {.bytes = {0xab}};
+    struct cr_error err = {0};
+    publish(f->store, NULL, CR_CHUNK_BYTES, seeds, 1, NULL, NULL);
+    fill(chunk, 1);
+    cr_hash(chunk, sizeof(chunk), &id);
+    assert_int_equal(first_file(f->folder, "packs", path, sizeof(path)), 0);
+    flip_byte(path, 20);
+    CLEANUP(cr_store_cleanup) struct cr_store *fresh = NULL;
+    assert_int_equal(cr_store_open(f->folder, &fresh, NULL), 0);
+    for (int i = 0; i < 2; i++) { /* missing is not known of any chunk while a pack is damaged */
+        assert_int_equal(cr_store_chunk_read(fresh, &id, plain, sizeof(plain), &err), -EBADMSG);
+        assert_non_null(strstr(err.text, strrchr(path, '/') + 1));
+        assert_int_equal(cr_store_chunk_read(fresh, &absent, plain, sizeof(plain), &err), -EBADMSG);
+    }
+    flip_byte(path, 20);
+    if (cr_store_chunk_read(fresh, &id, plain, sizeof(plain), &err) < 0)
+        fail_msg("%s", err.text);
+    assert_memory_equal(plain, chunk, sizeof(chunk));
+    assert_int_equal(cr_store_chunk_read(fresh, &absent, plain, sizeof(plain), &err), -ENOENT);
+}
+
+static void of_several_damaged_packs_the_number_is_told(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t plain[CR_CHUNK_BYTES];
+    char path[400];
+    struct cr_error err = {0};
+    struct cr_id id = {.bytes = {0xab}};
+    snprintf(path, sizeof(path), "%s/packs", f->folder);
+    CLEANUP_CLOSE int packs = open(path, O_RDONLY | O_DIRECTORY);
+    for (char digit = '1'; digit <= '3'; digit++) {
+        char name[CR_ID_HEX] = {0};
+        memset(name, digit, CR_ID_HEX - 1);
+        CLEANUP_CLOSE int fd = openat(packs, name, O_CREAT | O_WRONLY, 0600);
+        assert_true(fd >= 0);
+    }
+    assert_int_equal(cr_store_chunk_read(f->store, &id, plain, sizeof(plain), &err), -EBADMSG);
+    assert_non_null(strstr(err.text, "3 packs are damaged, such as '"));
+    assert_non_null(strstr(err.text, "it has 0 bytes"));
+}
+
 static void a_damaged_pack_or_segment_is_written_again(void **state)
 {
     struct fixture *f = *state;
@@ -453,6 +500,8 @@ int main(void)
         FOR_DIR(what_another_process_published_is_found),
         FOR_DIR(a_lock_is_held_across_processes),
         FOR_DIR(damage_is_named_and_never_read),
+        FOR_DIR(a_pack_that_was_restored_is_read_by_who_saw_it_damaged),
+        FOR_DIR(of_several_damaged_packs_the_number_is_told),
         FOR_DIR(a_damaged_pack_or_segment_is_written_again),
         FOR_DIR(a_folder_with_other_things_is_no_store),
         FOR_DIR(an_interrupted_init_can_be_done_again),
