@@ -87,15 +87,34 @@ static bool complained_before(struct frames *frames, const struct cr_id *id)
     return found;
 }
 
+void frames_corrupted(struct frames *frames, const struct cr_id *key, const struct cr_error *err)
+{
+    atomic_fetch_add(&frames->corrupted, 1);
+    if (!complained_before(frames, key))
+        log_event("%s", err->text);
+}
+
+/*
+ * What the store says of a chunk that it cannot hand out is the same for all chunks of a damaged
+ * pack, but for the chunk's id: it is logged once, not once a chunk.
+ */
+static struct cr_id complaint_of(const struct cr_id *id, const struct cr_error *err)
+{
+    char hex[CR_ID_HEX];
+    const char *at = strstr(err->text, cr_id_format(id, hex)), *rest = at ? at + strlen(hex) : NULL;
+    struct cr_id key = *id;
+    if (rest != NULL)
+        cr_hash(rest, strlen(rest), &key);
+    return key;
+}
+
 /* Count and log what a read of the store came to. Returns `result`. */
 static int read_ended(struct frames *frames, const struct cr_id *id, int result,
                       const struct cr_error *err)
 {
     uint64_t dropped;
     if (result == -EBADMSG) {
-        atomic_fetch_add(&frames->corrupted, 1);
-        if (!complained_before(frames, id))
-            log_event("%s", err->text);
+        frames_corrupted(frames, id, err);
     } else if (result < 0 && result != -ENOENT) {
         atomic_fetch_add(&frames->errors, 1);
         if (log_limit_pass(&frames->errors_limit, &dropped))
@@ -153,14 +172,17 @@ static int chunk_loaded(void *context, size_t index, int result, const void *dat
     struct frames *frames = loading->frames;
     const struct cr_id *id = &loading->ids[index];
     struct cr_error err = {0};
+    struct cr_id complaint = *id;
     uint8_t *value = NULL;
     size_t value_len = 0;
     atomic_fetch_add(&frames->reads[CR_CHUNK], 1);
-    if (result < 0 && why != NULL)
+    if (result < 0 && why != NULL) {
         err = *why;
-    else if (result == 0)
+        complaint = complaint_of(id, why);
+    } else if (result == 0) {
         result = frame_make(CR_CHUNK, id, data, len, &value, &value_len, &err);
-    if (read_ended(frames, id, result, &err) < 0)
+    }
+    if (read_ended(frames, &complaint, result, &err) < 0)
         cr_cache_refuse(loading->claim, index, result, &err);
     else
         cr_cache_deliver(loading->claim, index, value, value_len);

@@ -60,4 +60,10 @@ void frames_get_batch(struct frames *frames, const struct cr_id *ids, uint32_t c
 /* Takes an empty frame. */
 void frames_release(struct frames *frames, struct frame *frame);
 
+/*
+ * Count something that was found corrupted, and log the sentence if nothing with this key was
+ * logged lately.
+ */
+void frames_corrupted(struct frames *frames, const struct cr_id *key, const struct cr_error *err);
+
 void frames_stat(struct frames *frames, struct frames_stat *ret_stat);

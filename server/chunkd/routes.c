@@ -82,6 +82,18 @@ static void images_read(struct request *request)
         refuse_errno(request, r);
 }
 
+static int head_check(struct request *request)
+{
+    struct cr_head head;
+    struct cr_error why = {0};
+    int r = cr_head_parse(request->text.data, request->text.len, request->name, &head, &why);
+    if (r < 0)
+        return cr_error_set(&request->err, r, "head '%s' is corrupted: %s", request->name,
+                            why.text);
+    cr_head_done(&head);
+    return 0;
+}
+
 static void head_read(struct request *request)
 {
     struct cr_store *store = request->server->store;
@@ -89,7 +101,14 @@ static void head_read(struct request *request)
     int r = store->ops->head_get(store, request->name, &request->text, &request->err);
     if (r == -ENOENT)
         request_refuse(request, MHD_HTTP_NOT_FOUND, "no image '%s' is stored here", request->name);
-    else if (r < 0)
+    if (r == 0)
+        r = head_check(request);
+    if (r == -EBADMSG) {
+        struct cr_id key;
+        cr_hash(request->err.text, strlen(request->err.text), &key);
+        frames_corrupted(request->server->frames, &key, &request->err);
+    }
+    if (r < 0 && r != -ENOENT)
         refuse_errno(request, r);
 }
 

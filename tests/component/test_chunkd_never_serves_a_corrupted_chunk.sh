@@ -19,7 +19,7 @@ batch show answer | cmp - <(sed "s/$bad/status 2/" ids) || fail "the other chunk
 [ "$(grep -c "chunk '$bad' is corrupted" server.err)" = 1 ] || fail "log: $(cat server.err)"
 [ "$(metric "$url" store_corrupted_total)" -ge 3 ] || fail "not counted"
 
-# A segment, a manifest and a head too.
+# A segment and a manifest too.
 for object in segments manifests; do
     file=$(echo store/$object/*)
     chmod u+w "$file"
@@ -31,4 +31,15 @@ done
 
 # Over the network the reader learns the same at once, and does not wait for it to get better.
 refuses 1 'corrupted' "$carrel" --store "$url?patience=600" image export disk copy.raw
+
+# A head, which has no id to be compared with, has a checksum of its own.
+chmod u+w store/heads/disk
+size=$(stat -c %s store/heads/disk)
+printf '\xff' | dd of=store/heads/disk bs=1 seek=$((size - 3)) conv=notrunc status=none
+for _ in 1 2 3; do
+    [ "$(status_of "$url/v1/images/disk")" = 500 ] || fail "heads: $(cat answer)"
+    grep -q "head 'disk' is corrupted: " answer || fail "not named: $(cat answer)"
+done
+[ "$(grep -c "head 'disk' is corrupted" server.err)" = 1 ] || fail "log: $(cat server.err)"
+refuses 1 "head 'disk' is corrupted" "$carrel" --store "$url?patience=600" image show disk
 chunkd_stop "$chunkd_pid"
