@@ -7,20 +7,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-
-#define WORD_BITS (CHAR_BIT * sizeof(unsigned long))
 
 int cr_chunkfile_open(struct cr_chunkfile *file, int dir_fd, const char *name, uint64_t disk_bytes,
                       struct cr_error *err)
 {
     struct stat st;
     *file = (struct cr_chunkfile){.fd = -1, .disk_bytes = disk_bytes};
-    file->trusted = cr_calloc(cr_disk_chunks(disk_bytes) / WORD_BITS + 1, sizeof(file->trusted[0]));
-    if (file->trusted == NULL)
-        return cr_error_errno(err, -ENOMEM, "cannot open the cache file '%s'", name);
     file->fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (file->fd < 0)
         return cr_error_errno(err, -errno, "cannot open the cache file '%s'", name);
@@ -41,27 +35,10 @@ void cr_chunkfile_done(struct cr_chunkfile *file)
 {
     cr_cleanup_close(&file->fd);
     file->fd = -1;
-    free(TAKE_PTR(file->trusted));
 }
 
-bool cr_chunkfile_is_trusted(const struct cr_chunkfile *file, uint64_t index)
-{
-    unsigned long word =
-        atomic_load_explicit(&file->trusted[index / WORD_BITS], memory_order_acquire);
-    return word >> (index % WORD_BITS) & 1;
-}
-
-static void trust(struct cr_chunkfile *file, uint64_t index)
-{
-    unsigned long bit = 1UL << (index % WORD_BITS);
-    unsigned long before =
-        atomic_fetch_or_explicit(&file->trusted[index / WORD_BITS], bit, memory_order_release);
-    if (!(before & bit))
-        atomic_fetch_add_explicit(&file->known, 1, memory_order_relaxed);
-}
-
-enum cr_chunkfile_found cr_chunkfile_verify(struct cr_chunkfile *file, uint64_t index,
-                                            const struct cr_id *id, uint8_t *plain)
+enum cr_chunkfile_found cr_chunkfile_read(const struct cr_chunkfile *file, uint64_t index,
+                                          const struct cr_id *id, uint8_t *plain)
 {
     uint32_t len = cr_chunk_bytes(file->disk_bytes, index);
     struct cr_id found;
@@ -70,26 +47,11 @@ enum cr_chunkfile_found cr_chunkfile_verify(struct cr_chunkfile *file, uint64_t 
     if (cr_is_zero(plain, len))
         return CR_FOUND_NOTHING;
     cr_hash(plain, len, &found);
-    if (!cr_id_equal(&found, id))
-        return CR_FOUND_SOMETHING_ELSE;
-    trust(file, index);
-    return CR_FOUND;
+    return cr_id_equal(&found, id) ? CR_FOUND : CR_FOUND_SOMETHING_ELSE;
 }
 
-int cr_chunkfile_keep(struct cr_chunkfile *file, uint64_t index, const uint8_t *plain)
+int cr_chunkfile_keep(const struct cr_chunkfile *file, uint64_t index, const uint8_t *plain)
 {
-    uint32_t len = cr_chunk_bytes(file->disk_bytes, index);
-    int r = cr_pwrite_full(file->fd, plain, len, index << CR_CHUNK_SHIFT);
-    if (r == 0)
-        trust(file, index);
-    return r;
-}
-
-int cr_chunkfile_read(struct cr_chunkfile *file, uint8_t *out, uint64_t len, uint64_t offset)
-{
-    int r = cr_pread_full(file->fd, out, len, offset);
-    uint64_t end = (offset + len - 1) >> CR_CHUNK_SHIFT;
-    for (uint64_t index = offset >> CR_CHUNK_SHIFT; r < 0 && index <= end; index++)
-        atomic_fetch_and(&file->trusted[index / WORD_BITS], ~(1UL << (index % WORD_BITS)));
-    return r;
+    return cr_pwrite_full(file->fd, plain, cr_chunk_bytes(file->disk_bytes, index),
+                          index << CR_CHUNK_SHIFT);
 }

@@ -1,19 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The sparse file that keeps chunks of one version in disk order, and a bit in memory for each of
- * them: its bytes in the file have been verified in this run. Bits are set and read without a lock.
+ * The sparse file that keeps chunks of one version in disk order. Whatever is read from it is
+ * hashed each time: the disk below may give other bytes today than it was given a minute ago.
  */
 #pragma once
 
 #include "lib/image/object.h"
 
-#include <stdatomic.h>
-
 struct cr_chunkfile {
     int fd;
     uint64_t disk_bytes;
-    atomic_ulong *trusted;       /* a bit for each chunk */
-    atomic_uint_least64_t known; /* chunks whose bit was ever set */
 };
 
 /*
@@ -25,21 +21,14 @@ int cr_chunkfile_open(struct cr_chunkfile *file, int dir_fd, const char *name, u
                       struct cr_error *err);
 void cr_chunkfile_done(struct cr_chunkfile *file);
 
-bool cr_chunkfile_is_trusted(const struct cr_chunkfile *file, uint64_t index);
-
 enum cr_chunkfile_found { CR_FOUND, CR_FOUND_NOTHING, CR_FOUND_SOMETHING_ELSE };
 
 /*
- * Read chunk `index` into `plain`, which has room for all of it, and trust it when it hashes to
- * `id`. A file that cannot be read holds something else.
+ * Read chunk `index` into `plain`, which has room for all of it; only CR_FOUND says that its bytes
+ * hash to `id`. A file that cannot be read holds something else.
  */
-enum cr_chunkfile_found cr_chunkfile_verify(struct cr_chunkfile *file, uint64_t index,
-                                            const struct cr_id *id, uint8_t *plain);
+enum cr_chunkfile_found cr_chunkfile_read(const struct cr_chunkfile *file, uint64_t index,
+                                          const struct cr_id *id, uint8_t *plain);
 
-/* Write the verified bytes of chunk `index` and trust it. Returns 0 or -errno. */
-int cr_chunkfile_keep(struct cr_chunkfile *file, uint64_t index, const uint8_t *plain);
-
-/*
- * Read `len` bytes at `offset`, of trusted chunks only. When that fails they are trusted no more.
- */
-int cr_chunkfile_read(struct cr_chunkfile *file, uint8_t *out, uint64_t len, uint64_t offset);
+/* Write the verified bytes of chunk `index`. Returns 0 or -errno. */
+int cr_chunkfile_keep(const struct cr_chunkfile *file, uint64_t index, const uint8_t *plain);

@@ -9,6 +9,9 @@
 #include <errno.h>
 #include <fcntl.h>
 
+/* Guests read in pieces smaller than a chunk: each chunk shall be hashed once for a row of them. */
+#define RECENT_BYTES (8ULL << 20)
+
 static int folder_open(int dir_fd, const char *name, int *ret_fd, struct cr_error *err)
 {
     int r = cr_dir_make(dir_fd, name, 0700);
@@ -53,7 +56,10 @@ int cr_seatdisk_open(struct cr_store *store, const struct cr_ref *ref,
         return r;
     disk->busy =
         cr_calloc(cr_version_chunks(disk->version) / CR_WORD_BITS + 1, sizeof(disk->busy[0]));
-    if (disk->busy == NULL)
+    disk->touched =
+        cr_calloc(cr_version_chunks(disk->version) / CR_WORD_BITS + 1, sizeof(disk->touched[0]));
+    if (disk->busy == NULL || disk->touched == NULL ||
+        cr_cache_new(RECENT_BYTES, &disk->recent) < 0)
         return cr_error_errno(err, -ENOMEM, "cannot open '%s'", ref->name);
     r = file_open(disk, options->dir_fd, err);
     if (r < 0)
@@ -72,6 +78,8 @@ void cr_seatdisk_close(struct cr_seatdisk *disk)
     cr_chunkfile_done(&disk->file);
     pthread_mutex_destroy(&disk->mutex);
     pthread_cond_destroy(&disk->let_go);
+    cr_cache_free(disk->recent);
+    free(disk->touched);
     free(disk->busy);
     free(disk);
 }
@@ -91,7 +99,7 @@ void cr_seatdisk_stat(struct cr_seatdisk *disk, struct cr_seatdisk_stat *ret_sta
     *ret_stat = (struct cr_seatdisk_stat){
         .reads = atomic_load(&disk->reads),
         .read_bytes = atomic_load(&disk->read_bytes),
-        .touched_chunks = atomic_load(&disk->file.known),
+        .touched_chunks = atomic_load(&disk->served),
         .pulled_chunks = atomic_load(&disk->pulled),
         .pulled_bytes = atomic_load(&disk->pulled_bytes),
         .healed_chunks = atomic_load(&disk->healed),

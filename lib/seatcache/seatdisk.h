@@ -2,15 +2,17 @@
 /*
  * A version read like a disk, on a PC that keeps what it has read: one sparse file in disk order
  * for each version, filled as it is read. There is no map that could be wrong or out of date: a
- * chunk is present when its bytes in the file hash to its id. That is found out when the chunk is
- * first touched in a run and remembered, in memory, until the end of the run.
+ * chunk is present when its bytes in the file hash to its id. That is found out at each read from
+ * the file, for a disk may give other bytes than it gave or was given earlier in the run.
  *
- *      first touch:  read from the file ── hashes to its id? ──▶ trusted from here on
- *                                                  └─ no ──▶ fetch, verify, write to the file
- *      later:        read from the file
+ *      read ── verified in memory? ──▶ serve
+ *                  └─ no: the whole chunk from the file ── hashes to its id? ──▶ serve
+ *                                                              └─ no ──▶ fetch, verify, write to
+ *                                                                        the file, serve
  *
  * So nothing needs to be synced: a power cut, a torn write or a rotten sector costs a fetch and
- * never serves a wrong byte. Needs 2 bits of memory for each chunk, and the ids that were used.
+ * never serves a wrong byte. Needs 2 bits of memory for each chunk, the ids that were used, and
+ * 8 MiB for verified chunks of which a part was read last.
  */
 #pragma once
 

@@ -20,12 +20,50 @@ static uint8_t *whole_chunk(const struct cr_window *window, const struct cr_piec
     return piece->out != NULL && piece->bytes == piece->chunk_bytes ? piece->out : window->scratch;
 }
 
+static void count_touched(struct cr_seatdisk *disk, uint64_t index)
+{
+    atomic_ulong *word = &disk->touched[index / CR_WORD_BITS];
+    unsigned long bit = 1UL << (index % CR_WORD_BITS);
+    if (!(atomic_fetch_or_explicit(word, bit, memory_order_relaxed) & bit))
+        atomic_fetch_add_explicit(&disk->served, 1, memory_order_relaxed);
+}
+
 static void serve(struct cr_window *window, size_t i, const uint8_t *whole)
 {
     const struct cr_piece *piece = &window->pieces[i];
+    count_touched(window->disk, piece->index);
     if (piece->out != NULL && piece->out != whole)
         memcpy(piece->out, whole + piece->from, piece->bytes);
     window->states[i] = CR_WINDOW_SERVED;
+}
+
+/* Serve a piece from memory. Not for a prefetch, which is about the file. */
+static bool serve_from_memory(struct cr_window *window, size_t i)
+{
+    struct cr_cache *recent = window->disk->recent;
+    if (window->pieces[i].out == NULL)
+        return false;
+    const struct cr_cache_entry *entry = cr_cache_peek(recent, window->ids[i]);
+    if (entry == NULL)
+        return false;
+    bool fits = entry->len == window->pieces[i].chunk_bytes;
+    if (fits)
+        serve(window, i, entry->data);
+    cr_cache_release(recent, entry);
+    return fits;
+}
+
+/* Without memory for it the next read of the chunk is only slower. */
+static void remember(struct cr_window *window, size_t i, const uint8_t *whole)
+{
+    const struct cr_piece *piece = &window->pieces[i];
+    if (piece->out == NULL || piece->bytes == piece->chunk_bytes)
+        return;
+    uint8_t *copy = malloc(piece->chunk_bytes);
+    if (copy == NULL)
+        return;
+    memcpy(copy, whole, piece->chunk_bytes);
+    (void)cr_cache_put(window->disk->recent, window->ids[i], copy, piece->chunk_bytes);
 }
 
 /* Serve a piece from the file if its chunk stands there. */
@@ -33,8 +71,9 @@ static bool serve_from_file(struct cr_window *window, size_t i)
 {
     struct cr_seatdisk *disk = window->disk;
     uint8_t *whole = whole_chunk(window, &window->pieces[i]);
-    switch (cr_chunkfile_verify(&disk->file, window->pieces[i].index, window->ids[i], whole)) {
+    switch (cr_chunkfile_read(&disk->file, window->pieces[i].index, window->ids[i], whole)) {
     case CR_FOUND:
+        remember(window, i, whole);
         serve(window, i, whole);
         return true;
     case CR_FOUND_NOTHING:
@@ -85,6 +124,7 @@ static int take_chunk(struct cr_window *window, const struct cr_id *id, const vo
             return cr_error_set(err, -EBADMSG, "chunk '%s' has %zu bytes where %u belong",
                                 cr_id_format(id, hex), len, piece->chunk_bytes);
         keep(window->disk, piece, plain);
+        remember(window, i, plain);
         serve(window, i, plain);
     }
     return 0;
@@ -108,7 +148,7 @@ static int take_frame(void *context, size_t index, int result, const void *frame
     return 0;
 }
 
-/* Sort the pieces that are not verified: in the file by now, ours, or somebody else's. */
+/* Sort the pieces that are not served: ours from now on, or somebody else's. */
 static void claim_free(struct cr_window *window, size_t *ret_claimed, size_t *ret_others)
 {
     struct cr_seatdisk *disk = window->disk;
@@ -118,9 +158,7 @@ static void claim_free(struct cr_window *window, size_t *ret_claimed, size_t *re
         unsigned long bit = 1UL << (index % CR_WORD_BITS);
         if (window->states[i] != CR_WINDOW_OPEN)
             continue;
-        if (cr_chunkfile_is_trusted(&disk->file, index)) {
-            window->states[i] = CR_WINDOW_IN_FILE;
-        } else if (disk->busy[index / CR_WORD_BITS] & bit) {
+        if (disk->busy[index / CR_WORD_BITS] & bit) {
             (*ret_others)++;
         } else {
             disk->busy[index / CR_WORD_BITS] |= bit;
@@ -185,7 +223,7 @@ static void fetch_asked(struct cr_window *window)
     }
 }
 
-/* Verify what the file has of our claims and fetch the rest in one request. */
+/* Serve what memory and the file have of our claims and fetch the rest in one request. */
 static void window_work(struct cr_window *window)
 {
     bool mine[CR_WINDOW_CHUNKS] = {false};
@@ -197,36 +235,13 @@ static void window_work(struct cr_window *window)
         window_fail(window, cr_error_errno(&err, -ENOMEM, "cannot read a chunk"), &err);
     for (size_t i = 0; i < window->count; i++) {
         mine[i] = window->states[i] == CR_WINDOW_CLAIMED;
-        if (mine[i] && window->scratch != NULL && !serve_from_file(window, i))
+        if (mine[i] && window->scratch != NULL && !serve_from_memory(window, i) &&
+            !serve_from_file(window, i))
             ask_for(window, window->ids[i]);
     }
     if (window->asked_count > 0)
         fetch_asked(window);
     window_let_go(window, mine);
-}
-
-/* Read the verified pieces, neighbours in one go. What the disk no longer gives is open again. */
-static bool window_read_file(struct cr_window *window)
-{
-    struct cr_seatdisk *disk = window->disk;
-    bool whole = true;
-    for (size_t i = 0, n; i < window->count; i += n) {
-        const struct cr_piece *first = &window->pieces[i];
-        uint64_t bytes = 0;
-        for (n = 0; i + n < window->count && window->states[i + n] == CR_WINDOW_IN_FILE; n++)
-            bytes += window->pieces[i + n].bytes;
-        if (n == 0) {
-            n = 1;
-            continue;
-        }
-        uint64_t offset = (first->index << CR_CHUNK_SHIFT) + first->from;
-        bool read =
-            first->out == NULL || cr_chunkfile_read(&disk->file, first->out, bytes, offset) == 0;
-        for (size_t k = i; k < i + n; k++)
-            window->states[k] = read ? CR_WINDOW_SERVED : CR_WINDOW_OPEN;
-        whole = whole && read;
-    }
-    return whole;
 }
 
 /* The pieces at the beginning of the range, and the bytes that they are. */
@@ -242,16 +257,15 @@ static int window_fill(struct cr_window *window, uint8_t *out, uint64_t len, uin
         int r = cr_lookup_chunk(window->disk->version, piece.index, &window->ids[i], err);
         if (r < 0)
             return r;
+        window->pieces[i] = piece;
+        window->states[i] = CR_WINDOW_OPEN;
         if (window->ids[i] == NULL) {
             if (piece.out != NULL)
                 memset(piece.out, 0, piece.bytes);
             window->states[i] = CR_WINDOW_SERVED;
         } else {
-            window->states[i] = cr_chunkfile_is_trusted(&window->disk->file, piece.index)
-                                    ? CR_WINDOW_IN_FILE
-                                    : CR_WINDOW_OPEN;
+            (void)serve_from_memory(window, i);
         }
-        window->pieces[i] = piece;
         done += piece.bytes;
     }
     *ret_bytes = done;
@@ -261,10 +275,8 @@ static int window_fill(struct cr_window *window, uint8_t *out, uint64_t len, uin
 static int window_run(struct cr_window *window, struct cr_error *err)
 {
     char ref[CR_REF_TEXT];
-    do {
-        while (window->result == 0 && window_claim(window))
-            window_work(window);
-    } while (window->result == 0 && !window_read_file(window));
+    while (window->result == 0 && window_claim(window))
+        window_work(window);
     if (window->result < 0 && err != NULL)
         *err = window->err;
     return window->result == 0

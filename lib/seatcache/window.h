@@ -8,26 +8,30 @@
  */
 #pragma once
 
+#include "lib/blk/cache.h"
 #include "lib/blk/lookup.h"
 #include "lib/seatcache/chunkfile.h"
 #include "lib/seatcache/seatdisk.h"
 
 #include <limits.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 struct cr_seatdisk {
     struct cr_store *objects; /* the store, with segments and manifests kept */
     struct cr_version *version;
     int objects_fd;
     struct cr_chunkfile file;
+    struct cr_cache *recent; /* verified chunks of which a part was read: the rest often follows */
     void (*warn)(const char *sentence);
     atomic_flag warned;
 
-    unsigned long *busy; /* a bit for each chunk: somebody is at it; under the mutex */
+    atomic_ulong *touched; /* a bit for each chunk that was served; for the figure only */
+    unsigned long *busy;   /* a bit for each chunk: somebody is at it; under the mutex */
     pthread_mutex_t mutex;
     pthread_cond_t let_go;
 
-    atomic_uint_least64_t reads, read_bytes, pulled, pulled_bytes, healed, unkept;
+    atomic_uint_least64_t reads, read_bytes, served, pulled, pulled_bytes, healed, unkept;
 };
 
 #define CR_WORD_BITS (CHAR_BIT * sizeof(unsigned long))
@@ -38,9 +42,8 @@ struct cr_seatdisk {
 /* Where a piece of the window stands. */
 enum cr_window_state {
     CR_WINDOW_SERVED,  /* its bytes are where they were wanted, or nobody wanted them */
-    CR_WINDOW_IN_FILE, /* the file's bytes are verified and still to be read */
-    CR_WINDOW_OPEN,    /* not verified in this run, not ours */
-    CR_WINDOW_CLAIMED, /* ours to verify or fetch */
+    CR_WINDOW_OPEN,    /* wanted, not ours */
+    CR_WINDOW_CLAIMED, /* ours to read and verify, or to fetch */
 };
 
 struct cr_window {

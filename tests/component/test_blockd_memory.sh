@@ -5,9 +5,9 @@ set -euo pipefail
 . "${OLDPWD}/tests/harness/nbd.sh"
 
 truncate -s 40G "$disk"
-dd if=/dev/urandom of=data bs=1M count=16 status=none
+dd if=/dev/urandom of=data bs=1M count=80 status=none
 for ((at = 0; at < 40960; at += 256)); do # MiB: one place in each segment
-    dd if=data of="$disk" bs=64K count=8 skip=$((at / 256 % 30)) seek=$((at * 16)) \
+    dd if=data of="$disk" bs=64K count=8 skip=$((at / 32)) seek=$((at * 16)) \
         conv=notrunc status=none
 done
 "$carrel" store init "$store" >/dev/null
@@ -17,6 +17,9 @@ start_server
 
 start_blockd big
 nbdcopy --request-size=524288 "$uri" null:
+# Parts of chunks, for these stay in memory; then the largest requests on top.
+fio --name=parts --ioengine=nbd --uri="$uri" --rw=read:252k --bs=4k --iodepth=16 --size=40g \
+    --number_ios=160000 >fio.log || fail "fio: $(cat fio.log)"
 fio --name=all-over --ioengine=nbd --uri="$uri" --rw=randread --bs=2m --iodepth=16 --size=40g \
     --number_ios=2000 >fio.log || fail "fio: $(cat fio.log)"
 peak_kib=$(sed -n 's/^VmHWM:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$blockd_pid/status")

@@ -156,6 +156,27 @@ static void a_flipped_bit_in_the_cache_is_healed_and_never_served(void **state)
     assert_int_equal(world->spy.chunks, 0);
 }
 
+static void a_bit_that_flips_under_a_running_disk_is_healed_and_never_served(void **state)
+{
+    struct world *world = *state;
+    expect_all(world);
+    expect_all(world);
+    CLEANUP_CLOSE int fd = cache_file(world);
+    for (uint64_t at = 2 * CR_CHUNK_BYTES + 777; at < 4 * CR_CHUNK_BYTES; at += CR_CHUNK_BYTES) {
+        uint8_t byte = 0, found = 0;
+        assert_int_equal(cr_pread_full(fd, &byte, 1, at), 0);
+        byte ^= 0x10;
+        assert_int_equal(cr_pwrite_full(fd, &byte, 1, at), 0);
+        expect_read(world, at - 5, 10); /* a part of the chunk, twice: from the file, from memory */
+        expect_read(world, at - 5, 10);
+        expect_all(world);
+        assert_int_equal(cr_pread_full(fd, &found, 1, at), 0);
+        assert_int_equal(found, byte ^ 0x10);
+    }
+    assert_int_equal(stat_of(world).healed_chunks, 2);
+    assert_int_equal(stat_of(world).pulled_chunks, stat_of(world).touched_chunks + 2);
+}
+
 static void a_cache_file_of_noise_or_of_another_size_does_no_harm(void **state)
 {
     struct world *world = *state;
@@ -293,6 +314,7 @@ int main(void)
         PROMISE(missing_neighbours_are_fetched_in_one_request),
         PROMISE(a_second_run_fetches_nothing),
         PROMISE(a_flipped_bit_in_the_cache_is_healed_and_never_served),
+        PROMISE(a_bit_that_flips_under_a_running_disk_is_healed_and_never_served),
         PROMISE(a_cache_file_of_noise_or_of_another_size_does_no_harm),
         PROMISE(a_file_cut_short_under_a_running_disk_is_fetched_again),
         PROMISE(damaged_segments_and_manifests_are_asked_for_again),
