@@ -10,7 +10,7 @@
 #include <fcntl.h>
 
 /* Guests read in pieces smaller than a chunk: each chunk shall be hashed once for a row of them. */
-#define RECENT_BYTES (8ULL << 20)
+#define RECENT_BYTES (4ULL << 20)
 
 static int folder_open(int dir_fd, const char *name, int *ret_fd, struct cr_error *err)
 {

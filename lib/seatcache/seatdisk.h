@@ -12,7 +12,7 @@
  *
  * So nothing needs to be synced: a power cut, a torn write or a rotten sector costs a fetch and
  * never serves a wrong byte. Needs 2 bits of memory for each chunk, the ids that were used, and
- * 8 MiB for verified chunks of which a part was read last.
+ * 4 MiB for verified chunks of which a part was read last.
  */
 #pragma once
 
