@@ -17,26 +17,33 @@ refused() { # pattern command...
     fingerprint | diff before - >/dev/null || fail "the store changed: $*"
 }
 
-refused "'absent.raw'" "$carrel" image import x absent.raw
+refused "cannot open the image 'absent.raw': there is no such file" "$carrel" image import x absent.raw
 echo "just a letter" >letter.txt
-refused "'letter.txt'.*not .*disk" "$carrel" image import x letter.txt
+refused "'letter.txt' is not a disk image: .*if it is a raw disk all the same, say so with --format raw" \
+    "$carrel" image import x letter.txt
 : >empty
-refused "'empty'" "$carrel" image import x empty
+refused "'empty' is not a disk image: the file is empty" "$carrel" image import x empty
 mkdir folder
-refused "'folder'" "$carrel" image import x folder
+refused "'folder' is not a disk image: it is neither a file nor a block device" \
+    "$carrel" image import x folder
 
 qemu-img create -q -f qcow2 whole.qcow2 8M
 qemu-io -c 'write -q -P 3 0 8M' whole.qcow2
 head -c 3M whole.qcow2 >truncated.qcow2
-refused "'truncated.qcow2'" "$carrel" image import x truncated.qcow2
+refused "image 'truncated.qcow2' is damaged or truncated .*; copy it again, or repair the original" \
+    "$carrel" image import x truncated.qcow2
 head -c 40 whole.qcow2 >stump.qcow2
-refused "'stump.qcow2'" "$carrel" image import x stump.qcow2
-refused "'good.raw'" "$carrel" image import x good.raw --format qcow2
-refused "'nonsense'" "$carrel" image import x good.raw --format nonsense
+refused "cannot read the image 'stump.qcow2': .*if it is damaged or truncated, copy it again" \
+    "$carrel" image import x stump.qcow2
+refused "cannot read 'good.raw' as qcow2: .*; without --format the format is found out" \
+    "$carrel" image import x good.raw --format qcow2
+refused "cannot read 'good.raw' as nonsense: .*; without --format the format is found out" \
+    "$carrel" image import x good.raw --format nonsense
 
 qemu-img create -q -f qcow2 -b whole.qcow2 -F qcow2 overlay.qcow2
 mv whole.qcow2 away.qcow2
-refused "'?whole.qcow2|overlay.qcow2'" "$carrel" image import x overlay.qcow2
+refused "image 'overlay.qcow2' needs its backing file '.*whole.qcow2', which is missing: put it there" \
+    "$carrel" image import x overlay.qcow2
 
 refused "'x y' is not an image name: use" "$carrel" image import "x y" good.raw
 refused "'x@3' names a version" "$carrel" image import x@3 good.raw

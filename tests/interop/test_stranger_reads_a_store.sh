@@ -3,7 +3,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../harness/lib.sh"
-command -v zstd >/dev/null || skip "no zstd command"
+command -v zstd >/dev/null || fail "no zstd command; 'make deps' installs it"
 
 # 300 MiB: two segments, the second one short; text, noise, holes, a last chunk of 512 bytes.
 python3 - <<'PY'
