@@ -270,7 +270,8 @@ static int attempt_judge(struct attempt *attempt, CURLcode code, struct cr_error
 {
     struct cr_http *http = attempt->http;
     if (attempt->sink_result != 0) {
-        if (err != NULL)
+        /* A caller's own sink may have told the reason already, where `err` is. */
+        if (err != NULL && attempt->sink_error.text[0] != '\0')
             *err = attempt->sink_error;
         return attempt->sink_result;
     }

@@ -22,7 +22,7 @@ batch ask "${ids[@]}" >question
 [ "$(status_of --data-binary @question "$url/v1/batch")" = 200 ] || fail "batch: $(cat answer)"
 batch show answer | cmp - <(sed 's/.*/status 2/' ids) || fail "the batch's statuses"
 [ "$(grep -c "pack '$name' is damaged" server.err)" = 1 ] || fail "log: $(cat server.err)"
-refuses 1 "" "$carrel" --store "$url?patience=600" image export disk copy.raw
+refuses 1 "^carrel: .*corrupted" "$carrel" --store "$url?patience=600" image export disk copy.raw
 
 # Restored from a backup, it is read by the server that runs.
 cp whole "$pack"
