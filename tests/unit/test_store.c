@@ -416,7 +416,7 @@ static void of_several_damaged_packs_the_number_is_told(void **state)
     struct cr_id id = {.bytes = {0xab}};
     snprintf(path, sizeof(path), "%s/packs", f->folder);
     CLEANUP_CLOSE int packs = open(path, O_RDONLY | O_DIRECTORY);
-    for (char digit = '1'; digit <= '3'; digit++) {
+    for (int digit = '1'; digit <= '3'; digit++) {
         char name[CR_ID_HEX] = {0};
         memset(name, digit, CR_ID_HEX - 1);
         CLEANUP_CLOSE int fd = openat(packs, name, O_CREAT | O_WRONLY, 0600);
