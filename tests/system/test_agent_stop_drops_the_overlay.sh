@@ -17,3 +17,9 @@ jq -es '[.[].state] == ["starting","running","stopping","stopped"]' "$out" >/dev
     fail "other states: $(cat "$out")"
 jq -es '[.[].time] | . == sort and all(test("^\\d{4}-\\d\\d-\\d\\dT[\\d:.]+Z$"))' "$out" >/dev/null ||
     fail "odd time stamps: $(cat "$out")"
+
+# A CPU without vmx and svm: software emulation, and one clear warning of it.
+if ! grep -qwE 'vmx|svm' /proc/cpuinfo; then
+    said "$log" 'warning: no hardware virtualisation: .*the desktop runs under software emulation' 1 ||
+        fail "no warning: $(cat "$log")"
+fi
