@@ -32,7 +32,13 @@
 #define CR_HEAD_BYTES_MAX    (4 * CR_MIB)
 #define CR_HEAD_VERSIONS_MAX 10000U
 #define CR_MESSAGE_BYTES_MAX 1024U
+#define CR_CHANNEL_MAX       32U
+#define CR_WHO_BYTES_MAX     128U
+#define CR_CHANGES_MAX       10000U
 #define CR_IMAGES_MAX        100000U
+
+/* What lies beside the versions: parts of deltas, records of builds, signed metadata. */
+#define CR_SIDE_BYTES_MAX (8 * CR_MIB)
 
 /* The batch request: ids in one request, and so chunks in one answer (16 MiB of disk). */
 #define CR_BATCH_IDS_MAX 256U

@@ -330,6 +330,9 @@ static int marker_check(int root, const char *path, struct cr_error *err)
 static int spaces_open(struct dir_blobs *dir, struct cr_error *err)
 {
     for (int i = 0; i < CR_SPACE_COUNT; i++) {
+        /* Stores made before there was anything to keep there have no such folder. */
+        if (i > CR_SPACE_HEADS)
+            (void)cr_dir_make(dir->root, cr_space_names[i], 0755);
         dir->spaces[i] = openat(dir->root, cr_space_names[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (dir->spaces[i] < 0)
             return cr_error_errno(err, -errno, "opening '%s/%s'", dir->path, cr_space_names[i]);

@@ -13,11 +13,23 @@
 #include <pthread.h>
 
 const char *const cr_space_names[CR_SPACE_COUNT] = {
-    [CR_SPACE_PACKS] = "packs",
-    [CR_SPACE_SEGMENTS] = "segments",
-    [CR_SPACE_MANIFESTS] = "manifests",
-    [CR_SPACE_HEADS] = "heads",
+    [CR_SPACE_PACKS] = "packs",         [CR_SPACE_SEGMENTS] = "segments",
+    [CR_SPACE_MANIFESTS] = "manifests", [CR_SPACE_HEADS] = "heads",
+    [CR_SPACE_DELTAS] = "deltas",       [CR_SPACE_RECORDS] = "records",
+    [CR_SPACE_TRUST] = "trust",         [CR_SPACE_STATE] = "state",
 };
+
+void cr_blobs_read_many(struct cr_blobs *blobs, enum cr_space space, struct cr_blob_read *reads,
+                        size_t count)
+{
+    if (blobs->ops->read_many != NULL) {
+        blobs->ops->read_many(blobs, space, reads, count);
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        reads[i].result = blobs->ops->read(blobs, space, reads[i].name, reads[i].data, reads[i].len,
+                                           reads[i].offset, &reads[i].err);
+}
 
 /* Frames of one pack that lie this close are read in one go, up to RUN_MAX bytes. */
 #define RUN_GAP (16 * CR_KIB)

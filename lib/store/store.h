@@ -11,7 +11,7 @@
  *         packstore.c                     https.c (lib/net)
  *   index, packs, on struct cr_blob_ops     a server seen from outside
  *      /        |        \
- *   dir.c     mem.c     (rados)
+ *   dir.c     mem.c     rados (lib/rados)
  *
  * Callers see ids and frames, never places. All functions may be called from several threads at
  * once.
@@ -39,6 +39,24 @@ typedef int cr_frame_sink(void *context, size_t index, int result, const void *f
 
 typedef int cr_name_sink(void *context, const char *name);
 
+/* The head of image `name` may have changed; NULL = any may have. Called from a thread of the
+ * store's own; must not call back into the store. */
+typedef void cr_store_changed(void *context, const char *name);
+
+/* Where a thing lives. Each space has flat names. */
+enum cr_space {
+    CR_SPACE_PACKS,
+    CR_SPACE_SEGMENTS,
+    CR_SPACE_MANIFESTS,
+    CR_SPACE_HEADS,
+    CR_SPACE_DELTAS,  /* how to make a version from another one: OLDROOT-NEWROOT and parts
+                         (lib/delta) */
+    CR_SPACE_RECORDS, /* recipe and log of a build, named by their SHA-256 */
+    CR_SPACE_TRUST,   /* metadata of The Update Framework: "1.root.json", "timestamp.json" ... */
+    CR_SPACE_STATE,   /* of collector and scrub */
+    CR_SPACE_COUNT
+};
+
 struct cr_store_stat {
     uint64_t images, versions;
     uint64_t packs, chunks, pack_bytes;
@@ -48,7 +66,8 @@ struct cr_store_stat {
 };
 
 /*
- * What a backend can do. Entries after `heads_list` are NULL when the backend only reads.
+ * What a backend can do. Entries that write are NULL when it only reads, and so may be `stat`,
+ * `side_list`, `watch` and those after them.
  * Every function returns 0 or -errno with a sentence; -ENOENT = the object is not there.
  */
 struct cr_store_ops {
@@ -89,6 +108,31 @@ struct cr_store_ops {
     int (*head_set)(struct cr_store *store, const char *name, const struct cr_id *expected,
                     const void *data, size_t len, struct cr_error *err);
     int (*stat)(struct cr_store *store, struct cr_store_stat *ret_stat, struct cr_error *err);
+    /*
+     * Side objects: whole blobs of CR_SPACE_DELTAS, _RECORDS and _TRUST, at most CR_SIDE_BYTES_MAX
+     * each, whose names consist of letters, digits, '.', '_' and '-'. Whoever reads one verifies it
+     * by its own rules. side_get appends to `out`; side_put is durable by the next sync;
+     * side_replace is a compare-and-set as head_set.
+     */
+    int (*side_get)(struct cr_store *store, enum cr_space space, const char *name,
+                    struct cr_buf *out, struct cr_error *err);
+    int (*side_list)(struct cr_store *store, enum cr_space space, cr_name_sink *sink, void *context,
+                     struct cr_error *err);
+    int (*side_put)(struct cr_store *store, enum cr_space space, const char *name, const void *data,
+                    size_t len, struct cr_error *err);
+    int (*side_replace)(struct cr_store *store, enum cr_space space, const char *name,
+                        const struct cr_id *expected, const void *data, size_t len,
+                        struct cr_error *err);
+    int (*side_remove)(struct cr_store *store, enum cr_space space, const char *name,
+                       struct cr_error *err);
+    /*
+     * Call `changed` whenever a head changes, until the store is closed; one watcher a store. NULL
+     * or -ENOTSUP where the backend cannot tell: then ask each time. `watching` is false while news
+     * may be missed (the connection is lost): what was kept must be asked for again.
+     */
+    int (*watch)(struct cr_store *store, cr_store_changed *changed, void *context,
+                 struct cr_error *err);
+    bool (*watching)(struct cr_store *store);
     /* Names and reasons of packs whose footer cannot be read, one call each ("PACK: reason"). */
     int (*damaged_list)(struct cr_store *store, cr_name_sink *sink, void *context,
                         struct cr_error *err);

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Collecting what no version needs any more, beside running publishers and readers.
+ *
+ * One pass, under the collector's lock:
+ *   1. raise the generation G (CR_SPACE_STATE "generation"), durably;
+ *   2. list the leases: who is publishing, and which generation of marks each has seen;
+ *   3. read every head, and from there every manifest and segment: what is live. If one of them
+ *      cannot be read nothing is removed at all;
+ *   4. a live blob loses its mark; packs that are less than `live_percent_min` live are written
+ *      again without what is dead, and then count as dead; a sync;
+ *   5. a dead blob that has a mark older than `grace_s`, of a generation that every lease of step 2
+ *      has seen, is removed (remove_marked); a dead blob without a mark gets one, of generation G.
+ *
+ * Why no version that is published meanwhile can lose a blob P. Its publisher X holds a lease from
+ * before it looks until after its head is set. When X began it read the generation Gx and then all
+ * marks, noted Gx - 1 as seen, and from then on takes what is marked for absent: it writes it again
+ * (which takes the mark away, so remove_marked of the old mark fails) and never merely refers to
+ * it. So X refers without writing only to a P that was not marked when X looked. Its mark is then
+ * of generation > Gx - 1. While X's lease is listed P is kept by step 5; when it is not listed any
+ * more, X's head was set before the heads were read in step 3, and P is live; when it is not listed
+ * yet, X will look later, and see the mark. What X takes over from its base version it has found in
+ * a head after it had its lease, so that was live and not marked. Power cuts lose marks or bring
+ * them back, which these steps do not mind.
+ *
+ * Readers of a version that was removed have the grace period; a reader that finds a pack gone
+ * builds its index again (a repacked chunk is elsewhere).
+ */
+#pragma once
+
+#include "lib/store/store.h"
+
+struct cr_gc_options {
+    bool dry_run;              /* tell, change nothing */
+    int64_t now_s;             /* seconds since 1970 */
+    int64_t grace_s;           /* how long a blob stays condemned before it is removed */
+    unsigned live_percent_min; /* packs with fewer live bytes are repacked; usually 40 */
+    /* Called now and then; non-zero ends the pass with that value, and nothing is lost. May be
+     * NULL. */
+    int (*progress)(void *context, uint64_t done, uint64_t total, struct cr_error *err);
+    void *context;
+};
+
+/* Figures of one pass. Blobs are packs, segments and manifests. */
+struct cr_gc_stat {
+    uint64_t generation;
+    uint64_t versions, leases;
+    uint64_t live_chunks, live_bytes;    /* bytes of frames in packs */
+    uint64_t dead_bytes;                 /* in packs, frames that nothing refers to */
+    uint64_t condemned, condemned_bytes; /* marked in this pass */
+    uint64_t waiting, waiting_bytes;     /* marked before, grace or a lease keeps them */
+    uint64_t removed, removed_bytes;
+    uint64_t revived;                  /* lost their mark: they are live */
+    uint64_t repacked, repacked_bytes; /* packs written again, bytes of live frames copied */
+    uint64_t side_removed;             /* deltas and records of versions that are gone */
+    uint64_t damaged;                  /* packs whose footer cannot be read: never removed here */
+};
+
+/*
+ * One pass over `store`. Returns 0; -ENOTSUP (a store that is only seen from outside), -EBUSY
+ * (another collector), -EBADMSG/-EIO when a head, manifest or segment cannot be read (nothing was
+ * removed, the sentence names it and what to do), what `progress` returned, or another -errno.
+ * Memory: the store's index and a bit a chunk.
+ */
+int cr_gc_run(struct cr_store *store, const struct cr_gc_options *options,
+              struct cr_gc_stat *ret_stat, struct cr_error *err);
