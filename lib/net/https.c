@@ -4,7 +4,9 @@
 #include "lib/base/mem.h"
 #include "lib/net/batch.h"
 #include "lib/net/http.h"
+#include "lib/store/blobs.h"
 #include "lib/store/registry.h"
+#include "lib/store/side.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -82,6 +84,23 @@ static int https_head_get(struct cr_store *store, const char *name, struct cr_bu
         return r;
     snprintf(path, sizeof(path), "/v1/images/%s", ref.name);
     return whole_get(of(store), path, CR_HEAD_BYTES_MAX, head, err);
+}
+
+/* The path of each space whose objects a server hands out. */
+static const char *const side_paths[CR_SPACE_COUNT] = {
+    [CR_SPACE_DELTAS] = "/v1/deltas/",
+    [CR_SPACE_RECORDS] = "/v1/records/",
+    [CR_SPACE_TRUST] = "/v1/trust/",
+};
+
+static int https_side_get(struct cr_store *store, enum cr_space space, const char *name,
+                          struct cr_buf *out, struct cr_error *err)
+{
+    char path[CR_BLOB_NAME_MAX + 32];
+    if (side_paths[space] == NULL || !cr_side_name_valid(name))
+        return cr_error_set(err, -EINVAL, "'%.80s' is no name of a side object", name);
+    snprintf(path, sizeof(path), "%s%s", side_paths[space], name);
+    return whole_get(of(store), path, CR_SIDE_BYTES_MAX, out, err);
 }
 
 static void json_cleanup(json_t **json)
@@ -264,6 +283,7 @@ static const struct cr_store_ops https_ops = {
     .object_get = https_object_get,
     .head_get = https_head_get,
     .heads_list = https_heads_list,
+    .side_get = https_side_get,
 };
 
 int cr_https_open(const char *uri, struct cr_store **ret_store, struct cr_error *err)

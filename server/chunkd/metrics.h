@@ -10,7 +10,7 @@ struct server;
 
 /* Statuses that are counted; any other falls under the last one. */
 #define METRICS_STATUSES 11
-#define METRICS_ROUTES   9
+#define METRICS_ROUTES   12
 
 struct metrics {
     atomic_uint_least64_t requests[METRICS_ROUTES][METRICS_STATUSES];

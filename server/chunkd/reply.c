@@ -4,6 +4,7 @@
 #include "lib/base/le.h"
 #include "lib/base/mem.h"
 #include "lib/net/etag.h"
+#include "lib/store/side.h"
 #include "server/chunkd/tls.h"
 
 #include <errno.h>
@@ -166,14 +167,15 @@ struct MHD_Response *reply_batch(struct request *request, unsigned *ret_status)
 
 /* --- bodies of text --------------------------------------------------------------------------- */
 
-struct MHD_Response *reply_text(struct request *request, unsigned *ret_status)
+static struct MHD_Response *text_reply(struct request *request, const char *caching,
+                                       unsigned *ret_status)
 {
     char tag[CR_ID_HEX];
     struct cr_id hash;
     cr_hash(request->text.data, request->text.len, &hash);
     cr_id_format(&hash, tag);
     if (tag_known_to_client(request, tag))
-        return not_modified(tag, "no-cache", ret_status);
+        return not_modified(tag, caching, ret_status);
     size_t len = request->text.len;
     uint8_t *data = request->text.data;
     struct MHD_Response *response =
@@ -182,9 +184,20 @@ struct MHD_Response *reply_text(struct request *request, unsigned *ret_status)
         return NULL;
     request->text = (struct cr_buf){0};
     request->answer_bytes = len;
-    headers_add(response, tag, "no-cache", request->route->type);
+    headers_add(response, tag, caching, request->route->type);
     *ret_status = MHD_HTTP_OK;
     return response;
+}
+
+struct MHD_Response *reply_text(struct request *request, unsigned *ret_status)
+{
+    return text_reply(request, "no-cache", ret_status);
+}
+
+struct MHD_Response *reply_side(struct request *request, unsigned *ret_status)
+{
+    bool keep = cr_side_immutable(request->route->space, request->name);
+    return text_reply(request, keep ? immutable : "no-cache", ret_status);
 }
 
 struct MHD_Response *reply_refusal(struct request *request, unsigned *ret_status)

@@ -2,6 +2,7 @@
 #include "server/chunkd/routes.h"
 
 #include "lib/base/mem.h"
+#include "lib/store/side.h"
 #include "server/chunkd/reply.h"
 
 #include <errno.h>
@@ -112,6 +113,22 @@ static void head_read(struct request *request)
         refuse_errno(request, r);
 }
 
+/* --- /v1/deltas/NAME, /v1/records/NAME, /v1/trust/NAME -----------------------------------------
+ */
+
+/* Whoever asked verifies it by its own rules; here it is bytes. */
+static void side_read(struct request *request)
+{
+    cr_buf_init(&request->text, CR_SIDE_BYTES_MAX);
+    int r = cr_store_side_read(request->server->store, request->route->space, request->name,
+                               &request->text, &request->err);
+    if (r == -ENOENT)
+        request_refuse(request, MHD_HTTP_NOT_FOUND, "no '%s/%s' is stored here",
+                       cr_space_names[request->route->space], request->name);
+    else if (r < 0)
+        refuse_errno(request, r);
+}
+
 /* --- /v1/batch -------------------------------------------------------------------------------- */
 
 static bool batch_look(struct request *request)
@@ -210,6 +227,27 @@ const struct route routes[ROUTE_COUNT] = {
      .read = head_read,
      .reply = reply_text,
      .type = "application/vnd.carrel.head"},
+    {.name = "delta",
+     .path = "/v1/deltas/",
+     .space = CR_SPACE_DELTAS,
+     .look = always_read,
+     .read = side_read,
+     .reply = reply_side,
+     .type = "application/octet-stream"},
+    {.name = "record",
+     .path = "/v1/records/",
+     .space = CR_SPACE_RECORDS,
+     .look = always_read,
+     .read = side_read,
+     .reply = reply_side,
+     .type = "application/octet-stream"},
+    {.name = "trust",
+     .path = "/v1/trust/",
+     .space = CR_SPACE_TRUST,
+     .look = always_read,
+     .read = side_read,
+     .reply = reply_side,
+     .type = "application/json"},
     {.name = "healthz",
      .path = "/healthz",
      .plain = true,
@@ -253,9 +291,15 @@ void route_object_parse(struct request *request, const char *rest)
             request_refuse(request, MHD_HTTP_NOT_FOUND,
                            "this is the reserved id of a hole, which is never stored");
     } else if (route->read == head_read) {
-        if (cr_ref_parse(rest, &ref, NULL) < 0 || ref.number != 0)
+        if (cr_ref_parse(rest, &ref, NULL) < 0 || ref.number != 0 || ref.channel[0] != '\0')
             request_refuse(request, MHD_HTTP_BAD_REQUEST, "'%.80s' is not an image name", rest);
         else
-            memcpy(request->name, ref.name, sizeof(request->name));
+            memcpy(request->name, ref.name, sizeof(ref.name));
+    } else if (route->read == side_read) {
+        if (!cr_side_name_valid(rest))
+            request_refuse(request, MHD_HTTP_BAD_REQUEST,
+                           "'%.80s' is not a name: letters, digits, '.', '_' and '-'", rest);
+        else
+            snprintf(request->name, sizeof(request->name), "%s", rest);
     }
 }

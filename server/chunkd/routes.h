@@ -3,6 +3,7 @@
 #pragma once
 
 #include "lib/net/batch.h"
+#include "lib/store/blobs.h"
 #include "server/chunkd/server.h"
 
 #include <microhttpd.h>
@@ -26,7 +27,7 @@ struct request {
     bool head_only; /* HEAD: the answer has no body */
     enum cr_kind kind;
     struct cr_id id;
-    char name[CR_NAME_MAX + 1];
+    char name[CR_BLOB_NAME_MAX + 1]; /* of an image or a side object */
     struct cr_buf body;
 
     /* What was found: a refusal, or one of the others as the route says. */
@@ -46,6 +47,7 @@ struct route {
     bool plain;       /* also without TLS, on the address for metrics */
     const char *type; /* Content-Type of a text */
     enum cr_kind kind;
+    enum cr_space space; /* of side objects */
     /* Look in memory. True when the answer (or refusal) is found; must not wait. */
     bool (*look)(struct request *request);
     /* Find the answer or refusal, in a reader's thread; may wait. NULL when `look` always does. */
