@@ -34,8 +34,16 @@ $(TOOL_BINS): $(B)/%: $(B)/tests/%.o $(LIBCARREL)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(LIBCARREL) $(PKG_LIBS_LIB)
 
+# Libraries that tests preload to plant faults: tests/preload/*.c, one each.
+PRELOAD_SRCS := $(sort $(wildcard tests/preload/*.c))
+PRELOAD_LIBS := $(PRELOAD_SRCS:tests/%.c=$(B)/%.so)
+TEST_SRCS += $(PRELOAD_SRCS)
+$(PRELOAD_LIBS): $(B)/%.so: $(B)/tests/%.o
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -shared -o $@ $<
+
 .PHONY: check-built check-unit fuzz-run
-check-built: all $(UNIT_BINS) $(TOOL_BINS)
+check-built: all $(UNIT_BINS) $(TOOL_BINS) $(PRELOAD_LIBS)
 	$(Q)$(MAKE) --no-print-directory VARIANT=asan tests-built
 	$(Q)$(MAKE) --no-print-directory VARIANT=tsan threaded-built
 	$(Q)BUILD=$(CURDIR)/$(B) BUILD_ASAN=$(CURDIR)/build/asan BUILD_TSAN=$(CURDIR)/build/tsan \

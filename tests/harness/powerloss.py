@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Power cuts, replayed from the log of everything that a disk was told to write.
+
+    powerloss.py count LOG                       how many entries the log has by now
+    powerloss.py replay LOG BYTES STATES COMMAND [ARGUMENT ...]
+                                                 make up to STATES disks as a cut may leave them
+
+The log is what QEMU's `blklogwrites` node writes (the format of Linux' dm-log-writes: one sector with
+the head, then one sector for each entry, its data behind it). At a cut everything is on the disk that
+was written before the last flush, and of what was written since then any part: none, all, any prefix,
+any choice. `COMMAND ARGUMENT... DISK ENTRIES` judges a disk; ENTRIES is how many entries of the log came
+before the cut. A status other than 0 is a fault: it is printed, and the exit status is 1.
+"""
+import os
+import random
+import struct
+import subprocess
+import sys
+
+MAGIC = 0x6A736677736872
+FLUSH, FUA, DISCARD, MARK = 1, 2, 4, 8
+
+
+class Log:
+    def __init__(self, path):
+        self.file = open(path, "rb")
+        magic, version, self.count, self.sector = struct.unpack("<QQQI", self.file.read(28))
+        if magic != MAGIC or version != 1:
+            sys.exit(f"'{path}' is no log of writes")
+
+    def entries(self):
+        """(offset, length, flags, where the data is), as they were written."""
+        at = self.sector
+        for _ in range(self.count):
+            self.file.seek(at)
+            sector, sectors, flags, extra = struct.unpack("<QQQQ", self.file.read(32))
+            at += self.sector
+            length = sectors * self.sector
+            yield sector * self.sector, length, flags, at
+            at += extra if flags & MARK else 0 if flags & DISCARD else length
+
+    def write(self, disk, entry):
+        offset, length, flags, data = entry
+        disk.seek(offset)
+        if flags & DISCARD:
+            disk.write(bytes(length))
+        else:
+            self.file.seek(data)
+            disk.write(self.file.read(length))
+
+
+def cuts(entries):
+    """Every moment of a cut: (entries before it, what is durable for certain, what may be)."""
+    durable, pending = 0, []
+    for number, entry in enumerate(entries):
+        offset, length, flags, _ = entry
+        if flags & FLUSH:
+            durable, pending = number, []
+        if length and not flags & MARK:
+            pending = pending + [number]
+            yield number + 1, durable, pending
+        elif flags & FLUSH:
+            yield number + 1, number, []
+
+
+def choices(random_source, entries, pending):
+    """Which of the pending writes are on the disk: all, none but those that had to be, any."""
+    forced = [n for n in pending if entries[n][2] & FUA]
+    yield pending
+    if len(pending) > 1:
+        yield forced
+        for _ in range(3):
+            share = random_source.random()
+            yield [n for n in pending if entries[n][2] & FUA or random_source.random() < share]
+
+
+def replay(path, size, states, command):
+    log = Log(path)
+    entries = list(log.entries())
+    random_source = random.Random(1)
+    plans = [(count, durable, chosen) for count, durable, pending in cuts(entries)
+             for chosen in choices(random_source, entries, pending)]
+    if len(plans) > states:
+        keep = set(random_source.sample(range(len(plans)), states))
+        plans = [plan for number, plan in enumerate(plans) if number in keep]
+    base, disk = "powerloss.base", "powerloss.disk"
+    with open(base, "wb") as made:
+        made.truncate(size)
+    applied = faults = 0
+    for count, durable, chosen in plans:
+        with open(base, "r+b") as made:
+            for entry in entries[applied:durable]:
+                if entry[1] and not entry[2] & MARK:
+                    log.write(made, entry)
+        applied = max(applied, durable)
+        subprocess.check_call(["cp", "--sparse=always", base, disk])
+        with open(disk, "r+b") as made:
+            for number in chosen:
+                log.write(made, entries[number])
+        judged = subprocess.run([*command, disk, str(count)], capture_output=True, text=True)
+        if judged.returncode != 0:
+            faults += 1
+            print(f"cut after {count} of {len(entries)} entries, {len(chosen)} writes since the last"
+                  f" flush at {durable}: {(judged.stdout + judged.stderr).strip()}")
+            if "FIRST" in os.environ:
+                break
+    print(f"{len(plans)} disks, {faults} bad")
+    return faults > 0
+
+
+if sys.argv[1] == "count":
+    print(Log(sys.argv[2]).count)
+else:
+    sys.exit(replay(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5:]))
