@@ -40,6 +40,19 @@
 /* What lies beside the versions: parts of deltas, records of builds, signed metadata. */
 #define CR_SIDE_BYTES_MAX (8 * CR_MIB)
 
+/* Signed metadata (The Update Framework): files, what is in them, and how far a root may jump. */
+#define CR_TRUST_ROOT_BYTES_MAX      (512 * CR_KIB)
+#define CR_TRUST_TIMESTAMP_BYTES_MAX (16 * CR_KIB)
+#define CR_TRUST_SNAPSHOT_BYTES_MAX  (2 * CR_MIB)
+#define CR_TRUST_TARGETS_BYTES_MAX   CR_SIDE_BYTES_MAX
+#define CR_TRUST_DEPTH_MAX           32U
+#define CR_TRUST_VALUES_MAX          500000U
+#define CR_TRUST_KEYS_MAX            64U
+#define CR_TRUST_KEY_BYTES_MAX       4096U /* the text of a public key */
+#define CR_TRUST_SIGNATURES_MAX      64U
+#define CR_TRUST_SIGNATURE_BYTES_MAX 1024U
+#define CR_TRUST_ROTATIONS_MAX       32U /* new roots in one refresh */
+
 /* The batch request: ids in one request, and so chunks in one answer (16 MiB of disk). */
 #define CR_BATCH_IDS_MAX 256U
 
