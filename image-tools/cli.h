@@ -34,6 +34,8 @@ enum option_key {
     OPT_DAYS,
     OPT_NOT_BEFORE,
     OPT_NOT_AFTER,
+    OPT_SIGN_KEY,
+    OPT_SIGNER,
     OPT_COUNT,
 };
 
