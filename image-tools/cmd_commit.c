@@ -127,7 +127,8 @@ int cmd_image_commit(struct cli *cli, struct cr_error *err)
     }
     struct cr_version_info info;
     struct cr_publish_stat stat;
-    r = cr_publish_commit(ingest.publish, &base_ref, message, &info, &stat, err);
+    struct cr_publish_note note = {.parent = &base_ref, .message = message};
+    r = cr_publish_commit(ingest.publish, &note, &info, &stat, err);
     if (r < 0)
         return r;
     branch_remark(cli, &base_ref, &info);

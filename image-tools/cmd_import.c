@@ -19,11 +19,14 @@ static int parent_take(const struct cli *cli, struct cr_store *store, struct cr_
     int r = cr_ref_parse(cli->values[OPT_PARENT], ret_parent, err);
     if (r < 0)
         return r;
-    if (ret_parent->number == 0)
+    if (ret_parent->number == 0 && ret_parent->channel[0] == '\0')
         return cr_error_set(err, -EINVAL, "option '--parent': '%s' names no version; write %s@N",
                             ret_parent->name, ret_parent->name);
     CLEANUP(cr_version_cleanup) struct cr_version *version = NULL;
-    return cr_version_open(store, ret_parent, &version, err);
+    r = cr_version_open(store, ret_parent, &version, err);
+    if (r == 0)
+        *ret_parent = *cr_version_ref(version);
+    return r;
 }
 
 static int import_publish(struct cli *cli, struct ingest *ingest, struct cr_trim_report *report,
@@ -77,7 +80,7 @@ int cmd_image_import(struct cli *cli, struct cr_error *err)
     }
     struct cr_version_info info;
     struct cr_publish_stat stat;
-    r = cr_publish_commit(ingest.publish, parent.name[0] ? &parent : NULL, message, &info, &stat,
-                          err);
+    struct cr_publish_note note = {.parent = parent.name[0] ? &parent : NULL, .message = message};
+    r = cr_publish_commit(ingest.publish, &note, &info, &stat, err);
     return r < 0 ? r : published_print(cli, name.name, &info, &stat, &report, err);
 }

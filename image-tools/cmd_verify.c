@@ -5,9 +5,11 @@
 #include "image-tools/verify.h"
 #include "lib/base/mem.h"
 #include "lib/base/num.h"
+#include "lib/image/channel.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <time.h>
 
 /* "PACK: reason" of a pack whose footer cannot be read. */
 static int pack_damaged(void *context, const char *text)
@@ -37,13 +39,16 @@ static int verify_version(const struct cli *cli, struct cr_store *store, struct 
     int r = cr_store_head_read(store, ref->name, &head, NULL, err);
     if (r < 0)
         return r;
-    r = cr_version_open(store, ref, &version, &reason);
+    const struct cr_version_info *listed = NULL;
+    r = cr_head_resolve(&head, ref, (int64_t)time(NULL), &listed, err);
+    if (r < 0)
+        return r;
+    ref->number = listed->number;
+    ref->channel[0] = '\0';
     /* What the head does not list is unknown; what it lists and cannot be opened is damaged. */
-    const struct cr_version_info *listed = cr_head_find(&head, ref->number);
-    if (r < 0 && (listed == NULL || (r != -EBADMSG && r != -ENOENT && r != -EIO && r != -ENODATA)))
+    r = cr_version_open(store, ref, &version, &reason);
+    if (r < 0 && r != -EBADMSG && r != -ENOENT && r != -EIO && r != -ENODATA)
         return cr_error_set(err, r, "%s", reason.text);
-    if (listed != NULL)
-        ref->number = listed->number;
     if (r < 0)
         r = manifest_damaged(&reason, report);
     else

@@ -10,6 +10,11 @@
 int published_name(const struct cli *cli, struct cr_ref *ret_name, struct cr_error *err)
 {
     int r = cr_ref_parse(cli->operands[0], ret_name, err);
+    if (r == 0 && ret_name->channel[0] != '\0')
+        return cr_error_set(err, -EINVAL,
+                            "'%s' names a channel: give the name '%s', a new version is added, and "
+                            "`carrel image promote` moves the channel",
+                            cli->operands[0], ret_name->name);
     if (r == 0 && ret_name->number != 0)
         return cr_error_set(err, -EINVAL,
                             "'%s' names a version: versions are never changed; give the name '%s' "

@@ -2,18 +2,21 @@
 /* Text that people wrote and people read. */
 #pragma once
 
+#include "lib/base/text.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* UTF-8 (RFC 3629) without control characters (C0, DEL, C1). */
-bool text_is_plain(const char *text);
+static inline bool text_is_plain(const char *text)
+{
+    return cr_text_is_plain(text);
+}
 
-/*
- * The text with every byte that is not plain replaced by '?', cut to `out_size`: what stands in a
- * store must not steer the terminal. Returns `out`.
- */
-const char *text_clean(const char *text, char *out, size_t out_size);
+static inline const char *text_clean(const char *text, char *out, size_t out_size)
+{
+    return cr_text_clean(text, out, out_size);
+}
 
 /* "2026-05-20 16:08 UTC". Returns `out`. */
 #define TEXT_TIME 32

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Head: the one object of an image that changes (FORMAT.md, "Head"). It lists the versions that
- * exist; publishing a version is one compare-and-set of it.
+ * exist and the changes of the channels; publishing a version is one compare-and-set of it.
+ * channel.h tells where channels point.
  */
 #pragma once
 
@@ -23,6 +24,9 @@ struct cr_ref {
  * may hold.
  */
 int cr_ref_parse(const char *text, struct cr_ref *ret_ref, struct cr_error *err);
+
+/* Whether a channel may have this name: letters as in an image's name, not digits alone. */
+bool cr_channel_is_valid(const char *channel);
 
 /* The text that cr_ref_parse takes. Returns `out`. */
 const char *cr_ref_format(const struct cr_ref *ref, char out[static CR_REF_TEXT]);
@@ -70,7 +74,7 @@ int cr_head_parse(const void *data, size_t len, const char *name, struct cr_head
                   struct cr_error *err);
 
 /* The bytes of a head, appended to `out`. Returns 0, -ENOMEM, -EMSGSIZE, or
- * -EINVAL when a message is not UTF-8. */
+ * -EINVAL when a text is not UTF-8. */
 int cr_head_format(const struct cr_head *head, struct cr_buf *out);
 
 /*
@@ -89,6 +93,9 @@ const struct cr_version_info *cr_head_find(const struct cr_head *head, uint64_t 
  */
 const struct cr_change *cr_head_channel(const struct cr_head *head, const char *channel,
                                         int64_t now_s);
+
+/* Say that version `number` must not be removed, or may be again. Returns 0 or -ENOENT. */
+int cr_head_pin(struct cr_head *head, uint64_t number, bool pinned);
 
 /* Append a change. Returns 0, -ENOMEM, -ENOENT (no such version), or -ENOSPC when there are too
  * many. */

@@ -2,6 +2,7 @@
 #include "lib/store/publish.h"
 
 #include "lib/base/mem.h"
+#include "lib/base/who.h"
 #include "lib/image/idset.h"
 
 #include <errno.h>
@@ -403,7 +404,30 @@ static int head_advance(struct cr_publish *p, struct cr_version_info *info, stru
     return r;
 }
 
-int cr_publish_commit(struct cr_publish *publish, const struct cr_ref *parent, const char *message,
+static int note_take(const struct cr_publish_note *note, struct cr_version_info *info,
+                     struct cr_error *err)
+{
+    if (note == NULL || note->by == NULL)
+        cr_who(info->by);
+    if (note == NULL)
+        return 0;
+    if (note->message != NULL && strlen(note->message) > CR_MESSAGE_BYTES_MAX)
+        return cr_error_set(err, -EINVAL, "the message has more than %u bytes",
+                            CR_MESSAGE_BYTES_MAX);
+    if (note->by != NULL && strlen(note->by) > CR_WHO_BYTES_MAX)
+        return cr_error_set(err, -EINVAL, "the name of who publishes has more than %u bytes",
+                            CR_WHO_BYTES_MAX);
+    if (note->parent != NULL)
+        info->parent = *note->parent;
+    if (note->record != NULL)
+        info->record = *note->record;
+    if (note->by != NULL)
+        snprintf(info->by, sizeof(info->by), "%s", note->by);
+    snprintf(info->message, sizeof(info->message), "%s", note->message ? note->message : "");
+    return 0;
+}
+
+int cr_publish_commit(struct cr_publish *publish, const struct cr_publish_note *note,
                       struct cr_version_info *ret_info, struct cr_publish_stat *ret_stat,
                       struct cr_error *err)
 {
@@ -413,12 +437,9 @@ int cr_publish_commit(struct cr_publish *publish, const struct cr_ref *parent, c
         return cr_error_set(err, r, "%s", p->err.text);
     struct cr_version_info info = {.disk_bytes = p->manifest.disk_bytes,
                                    .created_s = (int64_t)time(NULL)};
-    if (parent != NULL)
-        info.parent = *parent;
-    if (message != NULL && strlen(message) > CR_MESSAGE_BYTES_MAX)
-        return cr_error_set(err, -EINVAL, "the message has more than %u bytes",
-                            CR_MESSAGE_BYTES_MAX);
-    snprintf(info.message, sizeof(info.message), "%s", message ? message : "");
+    r = note_take(note, &info, err);
+    if (r < 0)
+        return r;
     r = content_store(p, &info, err);
     if (r < 0)
         return r;

@@ -37,11 +37,19 @@ int cr_publish_chunk(struct cr_publish *publish, unsigned lane, uint64_t index, 
 /* Chunk `index` is a hole. */
 int cr_publish_hole(struct cr_publish *publish, uint64_t index, struct cr_error *err);
 
+/* What the head says of a version besides its content. All may be NULL. */
+struct cr_publish_note {
+    const struct cr_ref *parent; /* what it was made from, with its number */
+    const char *message;
+    const char *by;             /* who publishes; NULL = cr_who */
+    const struct cr_id *record; /* of its build, in CR_SPACE_RECORDS */
+};
+
 /*
- * Write what is left and set the head. `parent` (may be NULL) and `message` (may be NULL) are
- * recorded. No other thread may use `publish` any more. Frees it, whatever is returned.
+ * Write what is left and set the head. `note` (may be NULL) is recorded. No other thread may use
+ * `publish` any more. Frees it, whatever is returned.
  */
-int cr_publish_commit(struct cr_publish *publish, const struct cr_ref *parent, const char *message,
+int cr_publish_commit(struct cr_publish *publish, const struct cr_publish_note *note,
                       struct cr_version_info *ret_info, struct cr_publish_stat *ret_stat,
                       struct cr_error *err);
 

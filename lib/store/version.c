@@ -2,11 +2,13 @@
 #include "lib/store/version.h"
 
 #include "lib/base/mem.h"
+#include "lib/image/channel.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 
 struct cr_version {
     struct cr_store *store;
@@ -23,18 +25,12 @@ static int version_find(struct cr_version *v, const struct cr_ref *ref, struct c
     int r = cr_store_head_read(v->store, ref->name, &head, NULL, err);
     if (r < 0)
         return r;
-    const struct cr_version_info *info = cr_head_find(&head, ref->number);
-    if (info != NULL) {
+    const struct cr_version_info *info = NULL;
+    r = cr_head_resolve(&head, ref, (int64_t)time(NULL), &info, err);
+    if (r == 0) {
         v->info = *info;
-        v->ref = *ref;
-        v->ref.number = info->number;
-    } else if (head.count == 0) {
-        r = cr_error_set(err, -ENOENT, "image '%s' has no version", ref->name);
-    } else {
-        r = cr_error_set(err, -ENOENT,
-                         "image '%s' has no version %" PRIu64 "; its newest is %" PRIu64
-                         ", `carrel image log %s` shows all",
-                         ref->name, ref->number, head.versions[head.count - 1].number, ref->name);
+        v->ref = (struct cr_ref){.number = info->number};
+        memcpy(v->ref.name, ref->name, sizeof(v->ref.name));
     }
     cr_head_done(&head);
     return r;

@@ -7,9 +7,9 @@
 struct cr_version;
 
 /*
- * Find `ref` (number 0 = newest) in `store`, read and verify its manifest. The store must outlive
- * the version. Returns 0, -ENOENT (unknown image or version, the sentence says which exist),
- * -EBADMSG.
+ * Find `ref` (its number, where its channel points now, or the newest) in `store`, read and verify
+ * its manifest. The store must outlive the version. Returns 0, -ENOENT (unknown image or version,
+ * the sentence says which exist), -EBADMSG.
  */
 int cr_version_open(struct cr_store *store, const struct cr_ref *ref,
                     struct cr_version **ret_version, struct cr_error *err);

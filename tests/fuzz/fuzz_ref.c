@@ -24,5 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     REQUIRE(strchr(ref.name, '/') == NULL && ref.number <= INT64_MAX);
     REQUIRE(cr_ref_parse(cr_ref_format(&ref, written), &again, &err) == 0);
     REQUIRE(strcmp(again.name, ref.name) == 0 && again.number == ref.number);
+    REQUIRE(strcmp(again.channel, ref.channel) == 0);
+    REQUIRE(ref.channel[0] == '\0' || (ref.number == 0 && cr_channel_is_valid(ref.channel)));
     return 0;
 }

@@ -89,7 +89,7 @@ def pack_footers(pack):
     yield "hole", size + patched(footer, 40, bytes(32))
 
 
-def heads(head):
+def heads(head, head_1):
     body = head.split(b"\n", 1)[1]
     fact = json.loads(body)
 
@@ -98,8 +98,14 @@ def heads(head):
         changed["versions"][1].update(fields)
         return json.dumps(changed).encode()
 
+    def with_change(**fields):
+        changed = json.loads(body)
+        changed["changes"][2].update(fields)
+        return json.dumps(changed).encode()
+
     yield "vector", body
     yield "vector-whole", head
+    yield "vector-form-1", head_1.split(b"\n", 1)[1]
     yield "compact", json.dumps(fact, separators=(",", ":")).encode()
     yield "no-versions", b'{"name":"physics","next":1,"versions":[]}'
     yield "empty", b""
@@ -126,6 +132,24 @@ def heads(head):
     yield "created-before-1970", with_version(created_s=-(1 << 63))
     yield "message-longest", with_version(message="x" * 1024)
     yield "message-too-long", with_version(message="x" * 1025)
+    yield "by-too-long", with_version(by="x" * 129)
+    yield "record-short", with_version(record="22")
+    yield "record-zero", with_version(record="00" * 32)
+    yield "parent-channel", with_version(parent="x:stable")
+    yield "pinned-number", with_version(pinned=1)
+    yield "no-changes", json.dumps({**fact, "changes": []}).encode()
+    yield "changes-object", json.dumps({**fact, "changes": {}}).encode()
+    yield "without-changes", json.dumps({k: fact[k] for k in fact if k != "changes"}).encode()
+    yield "channel-path", with_change(channel="../x")
+    yield "channel-number", with_change(channel="7")
+    yield "channel-too-long", with_change(channel="x" * 33)
+    yield "change-kind", with_change(kind="demote")
+    yield "change-not-given-out", with_change(number=4)
+    yield "change-minus", with_change(number=-1)
+    yield "change-times", with_change(at_s=-(1 << 63), set_s=(1 << 63) - 1)
+    yield "change-same-time", with_change(at_s=fact["changes"][0]["at_s"], kind="promote")
+    yield "change-by-too-long", with_change(by="x" * 129)
+    yield "change-why-too-long", with_change(why="x" * 1025)
     yield "message-controls", with_version(message="\x01\x1b[31m\x7f\u20ac\U0001f600")
 
 
@@ -134,7 +158,8 @@ def refs(_):
             "physics", "physics@7", "Lab-2.x_y@17", "a@9223372036854775807",
             "a@9223372036854775808", "a@18446744073709551617", "a@0", "a@007", "a@", "@1", "a@@1",
             "", ".", "..", "../x", "-rf", "a/b", "a b", "a:stable", "a" * 64, "a" * 65, "a\0b@1",
-            "é", "a@+1", "a@1 ")):
+            "é", "a@+1", "a@1 ", "a:7", "a:7b", "a:", "a:b:c", "a:b@1", "a@1:b", ":b",
+            "a:" + "b" * 32, "a:" + "b" * 33, "a:../b", "a:-b", "a:B.x_y-2")):
         yield "%02d" % i, text.encode()
 
 
@@ -186,7 +211,7 @@ def main():
     files, _ = generate.vectors()
     targets = {
         "manifest": manifests(files["manifest"]), "segment": segments(files["segment-2"]),
-        "pack_footer": pack_footers(files["pack"]), "head": heads(files["head"]),
+        "pack_footer": pack_footers(files["pack"]), "head": heads(files["head"], files["head-1"]),
         "ref": refs(None), "object": objects(files),
         "freelist": freelists(None),
     }

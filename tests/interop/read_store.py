@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Read a version out of a store's folder: read_store.py FOLDER NAME[@N] OUTPUT
+"""Read a version out of a store's folder: read_store.py FOLDER NAME[@N|:CHANNEL] OUTPUT
 
 A reader written from lib/FORMAT.md alone, with Python's library and the zstd command. It shares no
 code with lib/image: what it reads right, a stranger can read.
@@ -12,6 +12,7 @@ import os
 import struct
 import subprocess
 import sys
+import time
 
 CHUNK = 65536
 SEGMENT = 4096
@@ -43,7 +44,8 @@ def object_read(store, folder, object_id):
 
 def head_read(store, name):
     first, body = content(os.path.join(store, "heads", name)).split(b"\n", 1)
-    require(first == b"carrel-head 1 " + hashlib.sha256(body).hexdigest().encode(), "head is torn")
+    digest = hashlib.sha256(body).hexdigest().encode()
+    require(first in (b"carrel-head 1 " + digest, b"carrel-head 2 " + digest), "head is torn")
     head = json.loads(body)
     require(head["name"] == name, "head of another image")
     return head
@@ -109,11 +111,29 @@ def disk_write(out, disk_bytes, ids, places):
     out.truncate(disk_bytes)
 
 
+def channel_number(head, channel, now):
+    """The number of the version that a channel points at."""
+    best, end = None, None
+    for change in reversed(head.get("changes", [])):
+        if change["channel"] != channel or (end is not None and change["at_s"] > end):
+            continue
+        if change["kind"] == "rollback":
+            end = change["at_s"]
+        if change["at_s"] <= now and (best is None or change["at_s"] > best["at_s"]):
+            best = change
+    require(best is not None and best["number"] != 0, "no such channel")
+    return str(best["number"])
+
+
 def main():
     store, ref, output = sys.argv[1:]
     name, _, number = ref.partition("@")
+    name, _, channel = name.partition(":")
     require(content(os.path.join(store, "carrel-store")) == b"carrel-store 1\n", "no store")
-    versions = head_read(store, name)["versions"]
+    head = head_read(store, name)
+    versions = head["versions"]
+    if channel:
+        number = channel_number(head, channel, time.time())
     version = next((v for v in versions if str(v["number"]) == number), None) if number else versions[-1]
     require(version is not None, "no such version")
     disk_bytes, segments = manifest_read(store, bytes.fromhex(version["root"]))

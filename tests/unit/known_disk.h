@@ -118,7 +118,7 @@ static void spy_open(struct spy *spy)
     }
     struct cr_version_info info;
     struct cr_publish_stat stat;
-    assert_int_equal(cr_publish_commit(publish, NULL, NULL, &info, &stat, &err), 0);
+    assert_int_equal(cr_publish_commit(publish, NULL, &info, &stat, &err), 0);
 }
 
 static void spy_close(struct spy *spy)

@@ -17,7 +17,7 @@ static int set_up(void **state)
     struct cr_error err = {0};
     spy_open(&world->spy);
     assert_int_equal(cr_cache_new(8 * CR_MIB, &world->cache), 0);
-    struct cr_ref ref = {"disk", 0};
+    struct cr_ref ref = {.name = "disk"};
     assert_int_equal(cr_disk_open(&world->spy.base, &ref, world->cache, &world->disk, &err), 0);
     *state = world;
     return 0;
@@ -140,7 +140,7 @@ static void extents_tell_holes_exactly(void **state)
 static void an_unknown_version_is_told(void **state)
 {
     struct world *world = *state;
-    struct cr_ref ref = {"disk", 9};
+    struct cr_ref ref = {.name = "disk", .number = 9};
     struct cr_disk *disk = NULL;
     struct cr_error err = {0};
     assert_int_equal(cr_disk_open(&world->spy.base, &ref, world->cache, &disk, &err), -ENOENT);

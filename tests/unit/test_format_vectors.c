@@ -269,10 +269,45 @@ static void the_head_has_the_stated_versions_and_is_written_the_same(void **stat
         assert_true(v->created_s == (int64_t)number_of(version, "created_s"));
         assert_string_equal(cr_ref_format(&v->parent, parent), text_of(version, "parent"));
         assert_string_equal(v->message, text_of(version, "message"));
+        assert_string_equal(v->by, text_of(version, "by"));
+        assert_true(v->pinned == json_is_true(json_object_get(version, "pinned")));
+        if (text_of(version, "record")[0] != '\0')
+            root = id_of(version, "record");
+        assert_true(text_of(version, "record")[0] == '\0' ? cr_id_is_hole(&v->record)
+                                                          : cr_id_equal(&v->record, &root));
+    }
+    const json_t *changes = json_object_get(stated, "changes");
+    assert_int_equal(head.change_count, json_array_size(changes));
+    for (uint32_t i = 0; i < head.change_count; i++) {
+        const json_t *change = json_array_get(changes, i);
+        const struct cr_change *c = &head.changes[i];
+        assert_string_equal(c->channel, text_of(change, "channel"));
+        assert_string_equal(c->kind == CR_CHANGE_PROMOTE ? "promote" : "rollback",
+                            text_of(change, "kind"));
+        assert_true(c->number == number_of(change, "number"));
+        assert_true(c->set_s == (int64_t)number_of(change, "set_s"));
+        assert_true(c->at_s == (int64_t)number_of(change, "at_s"));
+        assert_string_equal(c->by, text_of(change, "by"));
+        assert_string_equal(c->why, text_of(change, "why"));
     }
     assert_int_equal(cr_head_format(&head, &again), 0);
     assert_int_equal(again.len, bytes.len);
     assert_memory_equal(again.data, bytes.data, bytes.len);
+}
+
+static void a_head_of_form_1_is_read_and_has_nothing_of_form_2(void **state)
+{
+    (void)state;
+    CLEANUP_BUF struct cr_buf bytes = file_read("head-1");
+    CLEANUP(cr_head_done) struct cr_head head = {0};
+    assert_int_equal(cr_head_parse(bytes.data, bytes.len, "physics", &head, NULL), 0);
+    assert_int_equal(head.count, 2);
+    assert_int_equal(head.change_count, 0);
+    for (uint32_t i = 0; i < head.count; i++) {
+        assert_false(head.versions[i].pinned);
+        assert_string_equal(head.versions[i].by, "");
+        assert_true(cr_id_is_hole(&head.versions[i].record));
+    }
 }
 
 int main(void)
@@ -285,6 +320,7 @@ int main(void)
         cmocka_unit_test(the_plain_segment_beside_its_frame_is_the_same),
         cmocka_unit_test(the_pack_lists_the_stated_chunks_and_is_written_the_same),
         cmocka_unit_test(the_head_has_the_stated_versions_and_is_written_the_same),
+        cmocka_unit_test(a_head_of_form_1_is_read_and_has_nothing_of_form_2),
     };
     return cmocka_run_group_tests(tests, facts_load, facts_drop);
 }

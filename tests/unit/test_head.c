@@ -43,8 +43,8 @@ static void a_name_that_no_file_should_have_is_refused(void **state)
 {
     (void)state;
     static const char *const names[] = {
-        "",     "@1",  ".",    "..",       ".hidden",        "-rf",  "_x",   "a/b",
-        "../a", "a b", "a\nb", "a:stable", "physik\xc3\xa9", "a\\b", "a%41", "a\x7f",
+        "",     "@1",  ".",    "..",      ".hidden",        "-rf",  "_x",   "a/b",
+        "../a", "a b", "a\nb", ":stable", "physik\xc3\xa9", "a\\b", "a%41", "a\x7f",
     };
     for (size_t i = 0; i < CR_ARRAY_LEN(names); i++) {
         struct cr_ref ref = {.number = 77};

@@ -28,7 +28,7 @@ static void hear(const char *sentence)
 
 static int open_disk(struct world *world, struct cr_seatdisk **ret_disk, struct cr_error *err)
 {
-    struct cr_ref ref = {"disk", 0};
+    struct cr_ref ref = {.name = "disk"};
     struct cr_seatdisk_options options = {.dir_fd = world->dir_fd, .warn = hear};
     return cr_seatdisk_open(&world->spy.base, &ref, &options, ret_disk, err);
 }

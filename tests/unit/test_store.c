@@ -84,8 +84,9 @@ static struct cr_version_info publish(struct cr_store *store, const char *base_r
         fill(chunk, seeds[i]);
         assert_int_equal(cr_publish_chunk(p, i % 3, at ? at[i] : i, chunk, &err), 0);
     }
-    if (cr_publish_commit(p, base ? cr_version_ref(base) : NULL, "a message", &info, ret_stat,
-                          &err) < 0)
+    struct cr_publish_note note = {.parent = base ? cr_version_ref(base) : NULL,
+                                   .message = "a message"};
+    if (cr_publish_commit(p, &note, &info, ret_stat, &err) < 0)
         fail_msg("%s", err.text);
     cr_version_close(base);
     return info;
@@ -270,7 +271,7 @@ static void many_threads_publish_one_version(void **state)
     for (int i = 0; i < 4; i++)
         cr_pool_submit(pool, publish_share, &parallel);
     cr_pool_wait(pool);
-    assert_int_equal(cr_publish_commit(parallel.publish, NULL, NULL, &info, &stat, NULL), 0);
+    assert_int_equal(cr_publish_commit(parallel.publish, NULL, &info, &stat, NULL), 0);
     assert_int_equal(stat.new_chunks, 100);
     uint32_t seeds[400];
     for (uint32_t i = 0; i < 400; i++)
