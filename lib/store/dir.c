@@ -1,52 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Blobs as files. A file is written under tmp/, made durable, and only then renamed to where
- * readers look; `sync` makes the names durable. So whatever the moment of a crash, a name that
- * exists stands for a whole file.
+ * Blobs as files in the folders of a store: opening it and reading. dir_blobs.h tells where the
+ * rest is.
  */
 #include "lib/store/dir.h"
 
 #include "lib/base/fd.h"
 #include "lib/base/mem.h"
-#include "lib/store/blobs.h"
+#include "lib/store/dir_blobs.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
-#include <pthread.h>
-#include <stdatomic.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
-#define MARKER           "carrel-store"
-#define MARKER_TEXT      "carrel-store 1\n"
+#define MARKER      "carrel-store"
+#define MARKER_TEXT "carrel-store 1\n"
 
-#define DIRECT_BYTES     4096U /* what O_DIRECT asks of places and lengths on every file system */
-#define DIRECT_MIN_BYTES (1 * CR_MIB)
-
-struct dir_blobs {
-    struct cr_blobs base;
-    int root;
-    int spaces[CR_SPACE_COUNT];
-    char path[PATH_MAX];
-    pthread_mutex_t mutex; /* over the making of `tmp` */
-    int tmp;               /* this writer's own folder below tmp/, flocked; -1 until needed */
-    char tmp_name[32];
-    atomic_uint serial;
-};
-
-struct cr_store_lock {
-    int fd;
-};
-
-static struct dir_blobs *dir_of(struct cr_blobs *blobs)
-{
-    return (struct dir_blobs *)blobs;
-}
-
-static int folder_error(struct dir_blobs *dir, int code, const char *what, const char *folder,
-                        const char *name, struct cr_error *err)
+int dir_folder_error(struct dir_blobs *dir, int code, const char *what, const char *folder,
+                     const char *name, struct cr_error *err)
 {
     if (code == -ENOSPC || code == -EDQUOT)
         return cr_error_set(err, code,
@@ -56,10 +28,30 @@ static int folder_error(struct dir_blobs *dir, int code, const char *what, const
     return cr_error_errno(err, code, "%s '%s/%s/%s'", what, dir->path, folder, name);
 }
 
-static int file_error(struct dir_blobs *dir, int code, const char *what, enum cr_space space,
-                      const char *name, struct cr_error *err)
+int dir_file_error(struct dir_blobs *dir, int code, const char *what, enum cr_space space,
+                   const char *name, struct cr_error *err)
 {
-    return folder_error(dir, code, what, cr_space_names[space], name, err);
+    return dir_folder_error(dir, code, what, cr_space_names[space], name, err);
+}
+
+int dir_space(struct dir_blobs *dir, enum cr_space space, bool make)
+{
+    int fd = atomic_load(&dir->spaces[space]);
+    if (fd >= 0)
+        return fd;
+    pthread_mutex_lock(&dir->mutex);
+    fd = atomic_load(&dir->spaces[space]);
+    int r = fd < 0 && make ? cr_dir_make(dir->root, cr_space_names[space], 0755) : 0;
+    if (fd < 0 && make && r == 0)
+        r = cr_dir_fsync(dir->root, ".");
+    if (fd < 0 && r == 0) {
+        fd = openat(dir->root, cr_space_names[space], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        r = fd < 0 ? -errno : 0;
+        if (fd >= 0)
+            atomic_store(&dir->spaces[space], fd);
+    }
+    pthread_mutex_unlock(&dir->mutex);
+    return r < 0 ? r : fd;
 }
 
 static int dir_size(struct cr_blobs *blobs, enum cr_space space, const char *name,
@@ -67,10 +59,11 @@ static int dir_size(struct cr_blobs *blobs, enum cr_space space, const char *nam
 {
     struct dir_blobs *dir = dir_of(blobs);
     struct stat st;
-    if (fstatat(dir->spaces[space], name, &st, 0) < 0)
-        return file_error(dir, -errno, "reading", space, name, err);
+    int folder = dir_space(dir, space, false);
+    if (folder < 0 || fstatat(folder, name, &st, 0) < 0)
+        return dir_file_error(dir, folder < 0 ? folder : -errno, "reading", space, name, err);
     if (!S_ISREG(st.st_mode))
-        return file_error(dir, -EBADMSG, "reading", space, name, err);
+        return dir_file_error(dir, -EBADMSG, "reading", space, name, err);
     *ret_bytes = (uint64_t)st.st_size;
     return 0;
 }
@@ -79,29 +72,31 @@ static int dir_read(struct cr_blobs *blobs, enum cr_space space, const char *nam
                     size_t len, uint64_t offset, struct cr_error *err)
 {
     struct dir_blobs *dir = dir_of(blobs);
-    CLEANUP_CLOSE int fd = openat(dir->spaces[space], name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int folder = dir_space(dir, space, false);
+    CLEANUP_CLOSE int fd =
+        folder < 0 ? -1 : openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
-        return file_error(dir, -errno, "reading", space, name, err);
+        return dir_file_error(dir, folder < 0 ? folder : -errno, "reading", space, name, err);
     int r = cr_pread_full(fd, data, len, offset);
     if (r == -ENODATA)
         return cr_error_set(err, r, "'%s/%s/%s' is cut off before byte %" PRIu64, dir->path,
                             cr_space_names[space], name, offset + len);
-    return r < 0 ? file_error(dir, r, "reading", space, name, err) : 0;
+    return r < 0 ? dir_file_error(dir, r, "reading", space, name, err) : 0;
 }
 
-static int dir_list(struct cr_blobs *blobs, enum cr_space space, cr_name_sink *sink, void *context,
-                    struct cr_error *err)
+int dir_names(int fd, cr_name_sink *sink, void *context)
 {
-    struct dir_blobs *dir = dir_of(blobs);
-    int fd = openat(dir->spaces[space], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    CLEANUP_CLOSEDIR DIR *entries = fd < 0 ? NULL : fdopendir(fd);
-    if (entries == NULL)
-        return file_error(dir, -errno, "listing", space, ".", err);
+    CLEANUP_CLOSEDIR DIR *entries = fdopendir(fd);
+    if (entries == NULL) {
+        int r = -errno;
+        close(fd);
+        return r;
+    }
     for (;;) {
         errno = 0;
         struct dirent *entry = readdir(entries);
         if (entry == NULL)
-            return errno ? file_error(dir, -errno, "listing", space, ".", err) : 0;
+            return -errno;
         if (entry->d_name[0] == '.')
             continue;
         int r = sink(context, entry->d_name);
@@ -110,185 +105,26 @@ static int dir_list(struct cr_blobs *blobs, enum cr_space space, cr_name_sink *s
     }
 }
 
-/* --- writing --------------------------------------------------------------------------------- */
-
-/* Remove what writers that are gone left below tmp/: their lock on the folder is free. */
-static void tmp_sweep(int tmp_root)
-{
-    int fd = openat(tmp_root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    CLEANUP_CLOSEDIR DIR *entries = fd < 0 ? NULL : fdopendir(fd);
-    if (entries == NULL)
-        return;
-    for (struct dirent *entry; (entry = readdir(entries)) != NULL;) {
-        if (entry->d_name[0] == '.')
-            continue;
-        CLEANUP_CLOSE int left =
-            openat(tmp_root, entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (left >= 0 && flock(left, LOCK_EX | LOCK_NB) == 0)
-            cr_dir_remove(tmp_root, entry->d_name);
-    }
-}
-
-/* The writer's own folder, made at the first write. Called with the mutex held. */
-static int tmp_make(struct dir_blobs *dir, struct cr_error *err)
-{
-    if (dir->tmp >= 0)
-        return 0;
-    CLEANUP_CLOSE int root = openat(dir->root, "tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    /* Nobody sweeps between the making and the locking of our folder. */
-    if (root < 0 || flock(root, LOCK_EX) < 0)
-        return cr_error_errno(err, -errno, "opening '%s/tmp'", dir->path);
-    tmp_sweep(root);
-    for (unsigned attempt = 0;; attempt++) {
-        snprintf(dir->tmp_name, sizeof(dir->tmp_name), "w%d.%u", (int)getpid(), attempt);
-        if (mkdirat(root, dir->tmp_name, 0700) == 0)
-            break;
-        if (errno != EEXIST)
-            return folder_error(dir, -errno, "making", "tmp", dir->tmp_name, err);
-    }
-    CLEANUP_CLOSE int tmp = openat(root, dir->tmp_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (tmp < 0 || flock(tmp, LOCK_EX | LOCK_NB) < 0)
-        return cr_error_errno(err, -errno, "locking '%s/tmp/%s'", dir->path, dir->tmp_name);
-    dir->tmp = TAKE_FD(tmp);
-    return 0;
-}
-
-/*
- * Write a large file past the page cache, where the file system can: a publisher's packs would
- * otherwise push out what readers need, and the copying costs a tenth of an import. O_DIRECT wants
- * whole blocks, so the last one is filled up and cut off again. Returns 0, or -errno: then nothing
- * is lost by writing it the ordinary way.
- */
-static int write_direct(int folder, const char *name, const void *data, size_t len)
-{
-    size_t whole = (len + DIRECT_BYTES - 1) / DIRECT_BYTES * DIRECT_BYTES;
-    CLEANUP_CLOSE int fd = openat(folder, name, O_WRONLY | O_DIRECT | O_CLOEXEC | O_NOFOLLOW);
-    CLEANUP_FREE uint8_t *blocks = fd < 0 ? NULL : aligned_alloc(DIRECT_BYTES, whole);
-    if (fd < 0 || blocks == NULL)
-        return -EINVAL;
-    memcpy(blocks, data, len);
-    memset(blocks + len, 0, whole - len);
-    int r = cr_write_full(fd, blocks, whole);
-    return r == 0 && ftruncate(fd, (off_t)len) < 0 ? -errno : r;
-}
-
-/* Write a durable file into tmp/ and rename it to its place, over what is there. */
-static int file_place(struct dir_blobs *dir, enum cr_space space, const char *name,
-                      const void *data, size_t len, struct cr_error *err)
-{
-    pthread_mutex_lock(&dir->mutex);
-    int r = tmp_make(dir, err);
-    pthread_mutex_unlock(&dir->mutex);
-    if (r < 0)
-        return r;
-    char temporary[16];
-    snprintf(temporary, sizeof(temporary), "%u", atomic_fetch_add(&dir->serial, 1));
-    CLEANUP_CLOSE int fd =
-        openat(dir->tmp, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
-    if (fd < 0)
-        return file_error(dir, -errno, "writing", space, name, err);
-    if (len < DIRECT_MIN_BYTES || write_direct(dir->tmp, temporary, data, len) < 0) {
-        r = ftruncate(fd, 0) < 0 ? -errno : cr_write_full(fd, data, len);
-    }
-    if (r == 0 && fsync(fd) < 0)
-        r = -errno;
-    if (r == 0 && renameat(dir->tmp, temporary, dir->spaces[space], name) < 0)
-        r = -errno;
-    if (r < 0) {
-        unlinkat(dir->tmp, temporary, 0);
-        return file_error(dir, r, "writing", space, name, err);
-    }
-    return 0;
-}
-
-static int dir_put(struct cr_blobs *blobs, enum cr_space space, const char *name, const void *data,
-                   size_t len, struct cr_error *err)
-{
-    return file_place(dir_of(blobs), space, name, data, len, err);
-}
-
-static int dir_sync(struct cr_blobs *blobs, struct cr_error *err)
-{
-    struct dir_blobs *dir = dir_of(blobs);
-    for (int i = 0; i < CR_SPACE_COUNT; i++)
-        if (fsync(dir->spaces[i]) < 0)
-            return file_error(dir, -errno, "syncing", (enum cr_space)i, ".", err);
-    return 0;
-}
-
-static int dir_lock(struct cr_blobs *blobs, const char *name, struct cr_store_lock **ret_lock,
+static int dir_list(struct cr_blobs *blobs, enum cr_space space, cr_name_sink *sink, void *context,
                     struct cr_error *err)
 {
     struct dir_blobs *dir = dir_of(blobs);
-    char path[CR_NAME_MAX + 16];
-    snprintf(path, sizeof(path), "locks/%s", name);
-    CLEANUP_CLOSE int fd = openat(dir->root, path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+    int folder = dir_space(dir, space, false);
+    if (folder == -ENOENT)
+        return 0;
+    int fd = folder < 0 ? folder : openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
-        return folder_error(dir, -errno, "locking", "locks", name, err);
-    char holder[32] = "";
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        if (errno != EWOULDBLOCK)
-            return cr_error_errno(err, -errno, "locking image '%s' in store '%s'", name, dir->path);
-        ssize_t n = pread(fd, holder, sizeof(holder) - 1, 0);
-        holder[n < 0 ? 0 : n] = '\0';
-        holder[strcspn(holder, "\n")] = '\0';
-        return cr_error_set(err, -EBUSY,
-                            "image '%s' in store '%s' is being written by another process (%s): "
-                            "wait until it is done and run the command again",
-                            name, dir->path, holder);
-    }
-    struct cr_store_lock *lock = cr_calloc(1, sizeof(*lock));
-    if (lock == NULL)
-        return cr_error_errno(err, -ENOMEM, "locking image '%s' in store '%s'", name, dir->path);
-    /* For the sentence above only, so a failure to write it is none; the lock is the kernel's. */
-    snprintf(holder, sizeof(holder), "pid %d\n", (int)getpid());
-    if (ftruncate(fd, 0) == 0)
-        (void)cr_pwrite_full(fd, holder, strlen(holder), 0);
-    lock->fd = TAKE_FD(fd);
-    *ret_lock = lock;
-    return 0;
-}
-
-static void dir_unlock(struct cr_blobs *blobs, struct cr_store_lock *lock)
-{
-    (void)blobs;
-    close(lock->fd);
-    free(lock);
-}
-
-static int dir_replace(struct cr_blobs *blobs, enum cr_space space, const char *name,
-                       const struct cr_id *expected, const void *data, size_t len,
-                       struct cr_error *err)
-{
-    struct dir_blobs *dir = dir_of(blobs);
-    CLEANUP_BUF struct cr_buf before = CR_BUF_INIT(CR_HEAD_BYTES_MAX);
-    int r = cr_file_read(dir->spaces[space], name, &before);
-    if (r < 0 && r != -ENOENT)
-        return file_error(dir, r, "reading", space, name, err);
-    bool same = (r == -ENOENT) == (expected == NULL);
-    if (same && expected != NULL) {
-        struct cr_id found;
-        cr_hash(before.data, before.len, &found);
-        same = cr_id_equal(&found, expected);
-    }
-    if (!same)
-        return cr_error_set(err, -EAGAIN, "'%s/%s/%s' was changed by another writer", dir->path,
-                            cr_space_names[space], name);
-    r = file_place(dir, space, name, data, len, err);
-    if (r == 0 && fsync(dir->spaces[space]) < 0)
-        r = file_error(dir, -errno, "syncing", space, name, err);
-    return r;
+        return dir_file_error(dir, folder < 0 ? folder : -errno, "listing", space, ".", err);
+    int r = dir_names(fd, sink, context);
+    return r < 0 && err != NULL && err->text[0] == '\0'
+               ? dir_file_error(dir, r, "listing", space, ".", err)
+               : r;
 }
 
 static void dir_close(struct cr_blobs *blobs)
 {
     struct dir_blobs *dir = dir_of(blobs);
-    if (dir->tmp >= 0) {
-        char path[64];
-        snprintf(path, sizeof(path), "tmp/%s", dir->tmp_name);
-        cr_dir_remove(dir->root, path);
-        close(dir->tmp);
-    }
+    dir_tmp_done(dir);
     for (int i = 0; i < CR_SPACE_COUNT; i++)
         if (dir->spaces[i] >= 0)
             close(dir->spaces[i]);
@@ -304,11 +140,21 @@ static const struct cr_blob_ops dir_ops = {
     .read = dir_read,
     .list = dir_list,
     .put = dir_put,
+    .remove = dir_remove,
     .sync = dir_sync,
     .lock = dir_lock,
+    .lock_seen = dir_lock_seen,
     .unlock = dir_unlock,
+    .leases = dir_leases,
     .replace = dir_replace,
+    .mark = dir_mark,
+    .unmark = dir_unmark,
+    .marks = dir_marks,
+    .remove_marked = dir_remove_marked,
 };
+
+/* --- opening and making ------------------------------------------------------------------------
+ */
 
 static int marker_check(int root, const char *path, struct cr_error *err)
 {
@@ -330,12 +176,9 @@ static int marker_check(int root, const char *path, struct cr_error *err)
 static int spaces_open(struct dir_blobs *dir, struct cr_error *err)
 {
     for (int i = 0; i < CR_SPACE_COUNT; i++) {
-        /* Stores made before there was anything to keep there have no such folder. */
-        if (i > CR_SPACE_HEADS)
-            (void)cr_dir_make(dir->root, cr_space_names[i], 0755);
-        dir->spaces[i] = openat(dir->root, cr_space_names[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (dir->spaces[i] < 0)
-            return cr_error_errno(err, -errno, "opening '%s/%s'", dir->path, cr_space_names[i]);
+        int r = dir_space(dir, (enum cr_space)i, false);
+        if (r < 0 && (r != -ENOENT || i <= CR_SPACE_HEADS))
+            return cr_error_errno(err, r, "opening '%s/%s'", dir->path, cr_space_names[i]);
     }
     return 0;
 }
@@ -348,7 +191,7 @@ int cr_dir_store_open(const char *path, struct cr_store **ret_store, struct cr_e
     dir->base.ops = &dir_ops;
     dir->tmp = -1;
     for (int i = 0; i < CR_SPACE_COUNT; i++)
-        dir->spaces[i] = -1;
+        atomic_init(&dir->spaces[i], -1);
     pthread_mutex_init(&dir->mutex, NULL);
     snprintf(dir->path, sizeof(dir->path), "%s", path);
     dir->root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -370,7 +213,8 @@ int cr_dir_store_open(const char *path, struct cr_store **ret_store, struct cr_e
 }
 
 /* The folders of a store. */
-static const char *const folders[] = {"packs", "segments", "manifests", "heads", "locks", "tmp"};
+static const char *const folders[] = {"packs",  "segments", "manifests", "heads", "locks", "tmp",
+                                      "deltas", "records",  "trust",     "state", "marks"};
 
 static bool is_store_folder(int root, const char *name)
 {

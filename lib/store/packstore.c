@@ -4,13 +4,12 @@
  * from the footers when the store is opened, and brought up to date when an id is not found
  * (another process may have published since).
  */
+#include "lib/store/packstore.h"
+
 #include "lib/base/mem.h"
-#include "lib/store/blobs.h"
-#include "lib/store/index.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <pthread.h>
 
 const char *const cr_space_names[CR_SPACE_COUNT] = {
     [CR_SPACE_PACKS] = "packs",         [CR_SPACE_SEGMENTS] = "segments",
@@ -36,32 +35,6 @@ void cr_blobs_read_many(struct cr_blobs *blobs, enum cr_space space, struct cr_b
 #define RUN_MAX (2 * CR_MIB)
 /* A footer of a usual pack comes with the first read of its end. */
 #define FOOTER_GUESS (16 * CR_KIB)
-
-struct damage {
-    struct cr_id name;
-    int code; /* -EBADMSG, or -EIO: the next look may find it well */
-    struct cr_error why;
-};
-
-struct damages {
-    struct damage *list;
-    size_t count;
-};
-
-struct packstore {
-    struct cr_store base;
-    struct cr_blobs *blobs;
-    pthread_rwlock_t lock;         /* over index and damaged */
-    pthread_mutex_t refresh_mutex; /* one refresh at a time */
-    struct cr_index *index;
-    struct damages damaged;  /* what the last refresh found */
-    struct damages newfound; /* of the refresh under way; belongs to refresh_mutex */
-};
-
-static struct packstore *packstore_of(struct cr_store *store)
-{
-    return (struct packstore *)store;
-}
 
 /* --- the index ------------------------------------------------------------------------------- */
 
@@ -98,14 +71,15 @@ static int footer_read(struct packstore *ps, const struct cr_id *name,
                                 err);
 }
 
-static int damage_add(struct damages *damages, const struct cr_id *name, int code,
+static int damage_add(struct pack_damages *damages, const struct cr_id *name, int code,
                       const struct cr_error *why)
 {
-    struct damage *grown = realloc(damages->list, (damages->count + 1) * sizeof(*grown));
+    struct pack_damage *grown = realloc(damages->list, (damages->count + 1) * sizeof(*grown));
     if (grown == NULL)
         return -ENOMEM;
     damages->list = grown;
-    damages->list[damages->count++] = (struct damage){.name = *name, .code = code, .why = *why};
+    damages->list[damages->count++] =
+        (struct pack_damage){.name = *name, .code = code, .why = *why};
     return 0;
 }
 
@@ -150,13 +124,13 @@ static int index_refresh(struct packstore *ps, struct cr_error *err)
     int r = ps->blobs->ops->list(ps->blobs, CR_SPACE_PACKS, index_pack, ps, err);
     if (r == 0) {
         pthread_rwlock_wrlock(&ps->lock);
-        struct damages old = ps->damaged;
+        struct pack_damages old = ps->damaged;
         ps->damaged = ps->newfound;
         ps->newfound = old;
         pthread_rwlock_unlock(&ps->lock);
     }
     free(ps->newfound.list);
-    ps->newfound = (struct damages){0};
+    ps->newfound = (struct pack_damages){0};
     pthread_mutex_unlock(&ps->refresh_mutex);
     if (r < 0 && err != NULL && err->text[0] == '\0')
         cr_error_errno(err, r, "reading the packs of store '%s'", ps->base.uri);
@@ -208,8 +182,8 @@ static int missing_error(struct packstore *ps, const struct cr_id *id, struct cr
     int code = -ENOENT;
     cr_id_format(id, hex);
     pthread_rwlock_rdlock(&ps->lock);
-    const struct damages *damaged = &ps->damaged;
-    const struct damage *first = damaged->list;
+    const struct pack_damages *damaged = &ps->damaged;
+    const struct pack_damage *first = damaged->list;
     for (size_t i = 0; i < damaged->count && code != -EIO; i++)
         code = damaged->list[i].code;
     if (damaged->count == 0)
@@ -306,9 +280,8 @@ static enum cr_space space_of(enum cr_kind kind)
     return kind == CR_MANIFEST ? CR_SPACE_MANIFESTS : CR_SPACE_SEGMENTS;
 }
 
-/* Append a whole blob of at most out->max bytes. */
-static int blob_get(struct packstore *ps, enum cr_space space, const char *name, struct cr_buf *out,
-                    struct cr_error *err)
+int packstore_blob_get(struct packstore *ps, enum cr_space space, const char *name,
+                       struct cr_buf *out, struct cr_error *err)
 {
     uint64_t size = 0;
     int r = ps->blobs->ops->size(ps->blobs, space, name, &size, err);
@@ -329,7 +302,8 @@ static int packstore_object_get(struct cr_store *store, enum cr_kind kind, const
                                 struct cr_buf *frame, struct cr_error *err)
 {
     char hex[CR_ID_HEX];
-    int r = blob_get(packstore_of(store), space_of(kind), cr_id_format(id, hex), frame, err);
+    int r =
+        packstore_blob_get(packstore_of(store), space_of(kind), cr_id_format(id, hex), frame, err);
     if (r == -ENOENT)
         cr_error_set(err, r, "%s '%s' is missing from store '%s'", cr_kinds[kind].name, hex,
                      store->uri);
@@ -339,7 +313,7 @@ static int packstore_object_get(struct cr_store *store, enum cr_kind kind, const
 static int packstore_head_get(struct cr_store *store, const char *name, struct cr_buf *head,
                               struct cr_error *err)
 {
-    return blob_get(packstore_of(store), CR_SPACE_HEADS, name, head, err);
+    return packstore_blob_get(packstore_of(store), CR_SPACE_HEADS, name, head, err);
 }
 
 struct name_filter {
@@ -544,6 +518,11 @@ static const struct cr_store_ops packstore_ops = {
     .sync = packstore_sync,
     .head_set = packstore_head_set,
     .stat = packstore_stat,
+    .side_get = packstore_side_get,
+    .side_list = packstore_side_list,
+    .side_put = packstore_side_put,
+    .side_replace = packstore_side_replace,
+    .side_remove = packstore_side_remove,
     .damaged_list = packstore_damaged_list,
 };
 
