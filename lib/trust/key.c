@@ -2,7 +2,7 @@
 #include "lib/trust/key.h"
 
 #include "lib/base/mem.h"
-#include "lib/trust/json.h"
+#include "lib/trust/fields.h"
 
 #include <errno.h>
 #include <openssl/err.h>
@@ -63,22 +63,11 @@ static int keyid_fits(const json_t *object, const char *keyid)
 
 /* --- public keys ----------------------------------------------------------------------------- */
 
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static EVP_PKEY *ed25519_from_hex(const char *hex)
 {
     uint8_t public[CR_ED25519_BYTES];
-    if (strlen(hex) != 2 * sizeof(public))
+    if (cr_hex_parse(hex, public, sizeof(public)) < 0)
         return NULL;
-    for (size_t i = 0; i < sizeof(public); i++) {
-        int high = hex_digit(hex[2 * i]), low = hex_digit(hex[2 * i + 1]);
-        if (high < 0 || low < 0)
-            return NULL;
-        public[i] = (uint8_t)(high << 4 | low);
-    }
     return EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, public, sizeof(public));
 }
 

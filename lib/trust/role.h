@@ -94,6 +94,9 @@ struct cr_hashes {
     uint8_t sha256[32], sha512[64];
 };
 
+/* Whether `data` has all the hashes that are stated. Returns 0 or -EBADMSG. */
+int cr_hashes_check(const struct cr_hashes *hashes, const void *data, size_t len);
+
 /* What one file says of the next. */
 struct cr_meta_file {
     uint64_t version; /* from 1 */
@@ -118,7 +121,7 @@ struct cr_pointer {
 void cr_pointer_done(struct cr_pointer *pointer);
 
 /* As cr_root_parse. A snapshot may name more files (of delegations): they are kept and checked for
- * their form, and cr_snapshot_others tells whether one went back. */
+ * their form. */
 int cr_timestamp_parse(json_t *signed_json, struct cr_pointer *ret_timestamp, struct cr_error *err);
 int cr_snapshot_parse(json_t *signed_json, struct cr_pointer *ret_snapshot, struct cr_error *err);
 int cr_timestamp_format(const struct cr_pointer *timestamp, json_t **ret_json);

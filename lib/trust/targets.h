@@ -49,9 +49,17 @@ struct cr_trust_version {
     struct cr_ref parent; /* name "" = nothing */
 };
 
+/* Bytes of the plain manifest of such a disk. */
+uint64_t cr_trust_manifest_bytes(uint64_t disk_bytes);
+
 /* Returns 0, -ENOENT, or -EBADMSG when the entry is no version. */
 int cr_targets_version(const struct cr_targets *targets, const struct cr_ref *ref,
                        struct cr_trust_version *ret_version, struct cr_error *err);
+
+/* Every version, or those of image `name`, in no order. A sink's non-zero result ends the walk. */
+typedef int cr_version_sink(void *context, const struct cr_trust_version *version);
+int cr_targets_each(const struct cr_targets *targets, const char *name, cr_version_sink *sink,
+                    void *context, struct cr_error *err);
 
 /*
  * Add a version or set its fields anew; what is unknown of it stays. Returns 0, -ENOMEM, or
@@ -70,6 +78,17 @@ int cr_targets_remove(struct cr_targets *targets, const struct cr_ref *ref);
  */
 int cr_targets_changes_set(struct cr_targets *targets, const char *name,
                            const struct cr_change *changes, uint32_t count);
+
+/* For cr_targets_parse: the form of all of them. Returns 0 or -EBADMSG. */
+int cr_targets_channels_check(const struct cr_targets *targets, struct cr_error *err);
+
+/*
+ * A head of image `name` made of what is signed: its versions and changes, what else a head has is
+ * empty. The caller calls cr_head_done. Returns 0 (also when nothing of the name is signed),
+ * -ENOMEM or -EBADMSG.
+ */
+int cr_targets_head(const struct cr_targets *targets, const char *name, struct cr_head *ret_head,
+                    struct cr_error *err);
 
 /*
  * What `ref` means at `now_s`: the version with its number, the one that its channel points at
