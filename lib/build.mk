@@ -1,1 +1,11 @@
 LIB_SRCS += $(sort $(wildcard lib/*/*.c))
+
+# Keys on PKCS #11 tokens (lib/trust), where p11-kit is.
+ifdef HAVE_PKGS
+ifeq ($(shell pkg-config --exists p11-kit-1 && echo yes),yes)
+PKG_CFLAGS += -DCR_WITH_TOKENS=1 $(shell pkg-config --cflags p11-kit-1)
+PKG_LIBS_LIB += $(shell pkg-config --libs p11-kit-1)
+else
+$(info carrel is built without PKCS #11 tokens: libp11-kit-dev is not installed)
+endif
+endif
