@@ -386,13 +386,22 @@ static const struct cr_blob_ops mem_ops = {
     .remove_marked = mem_remove_marked,
 };
 
-int cr_mem_store_open(const char *rest, struct cr_store **ret_store, struct cr_error *err)
+int cr_mem_blobs_new(struct cr_blobs **ret_blobs)
 {
-    (void)rest;
     struct mem_blobs *mem = cr_calloc(1, sizeof(*mem));
     if (mem == NULL)
-        return cr_error_errno(err, -ENOMEM, "opening a store in memory");
+        return -ENOMEM;
     mem->base.ops = &mem_ops;
     pthread_mutex_init(&mem->mutex, NULL);
-    return cr_packstore_new(&mem->base, ret_store, err);
+    *ret_blobs = &mem->base;
+    return 0;
+}
+
+int cr_mem_store_open(const char *rest, struct cr_store **ret_store, struct cr_error *err)
+{
+    struct cr_blobs *blobs = NULL;
+    (void)rest;
+    if (cr_mem_blobs_new(&blobs) < 0)
+        return cr_error_errno(err, -ENOMEM, "opening a store in memory");
+    return cr_packstore_new(blobs, ret_store, err);
 }
