@@ -36,6 +36,12 @@ enum option_key {
     OPT_NOT_AFTER,
     OPT_SIGN_KEY,
     OPT_SIGNER,
+    OPT_AT,
+    OPT_TO,
+    OPT_END,
+    OPT_REMOVE,
+    OPT_CHANNEL,
+    OPT_FILES,
     OPT_COUNT,
 };
 

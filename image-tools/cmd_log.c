@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* carrel image log NAME: newest first, with lines that lead to what each was made from */
+/* carrel image log NAME: newest first, with lines that lead to what each was made from; or the
+ * history of a channel */
 #include "image-tools/commands.h"
 #include "image-tools/output.h"
 #include "image-tools/text.h"
 #include "lib/base/mem.h"
 #include "lib/base/num.h"
 
+#include <errno.h>
 #include <inttypes.h>
 
 /*
@@ -57,11 +59,34 @@ static void graph_join(struct graph *graph, unsigned column)
         graph->columns--;
 }
 
+static void channel_label(void *context, const char *channel)
+{
+    (void)context;
+    printf("  [%s]", channel);
+}
+
+/* Who made it, what from, and what points at it. */
+static void log_notes(const struct cr_head *head, const struct cr_version_info *v)
+{
+    char parent[CR_REF_TEXT], by[CR_WHO_BYTES_MAX + 1], message[CR_MESSAGE_BYTES_MAX + 1];
+    bool removed = strcmp(v->parent.name, head->name) == 0 && v->parent.number != 0 &&
+                   cr_head_find(head, v->parent.number) == NULL;
+    if (v->parent.name[0] != '\0')
+        printf("  from %s%s", cr_ref_format(&v->parent, parent), removed ? " (removed)" : "");
+    if (v->by[0] != '\0')
+        printf("  by %s", text_clean(v->by, by, sizeof(by)));
+    output_channels(head, v->number, channel_label, NULL);
+    if (v->pinned)
+        printf("  [pinned]");
+    if (v->message[0] != '\0')
+        printf("  %s", text_clean(v->message, message, sizeof(message)));
+    putchar('\n');
+}
+
 static void log_line(struct graph *graph, const struct cr_head *head,
                      const struct cr_version_info *v)
 {
-    char ref[CR_REF_TEXT], parent[CR_REF_TEXT], made[TEXT_TIME], data[CR_BYTES_TEXT];
-    char stored[CR_BYTES_TEXT], message[CR_MESSAGE_BYTES_MAX + 1];
+    char ref[CR_REF_TEXT], made[TEXT_TIME], data[CR_BYTES_TEXT], stored[CR_BYTES_TEXT];
     struct cr_ref self = {.number = v->number};
     snprintf(self.name, sizeof(self.name), "%s", head->name);
 
@@ -76,14 +101,51 @@ static void log_line(struct graph *graph, const struct cr_head *head,
            cr_bytes_format(v->stored_bytes, stored, sizeof(stored)));
     bool same = strcmp(v->parent.name, head->name) == 0;
     bool drawn = same && cr_head_find(head, v->parent.number) != NULL;
-    if (v->parent.name[0] != '\0')
-        printf("  from %s%s", cr_ref_format(&v->parent, parent),
-               same && !drawn ? " (removed)" : "");
-    if (v->message[0] != '\0')
-        printf("  %s", text_clean(v->message, message, sizeof(message)));
-    putchar('\n');
+    log_notes(head, v);
     if (column < LOG_COLUMNS_MAX)
         graph->waits[column] = drawn && v->parent.number < v->number ? v->parent.number : 0;
+}
+
+/* --- the history of a channel ----------------------------------------------------------------- */
+
+static void change_line(const struct cr_head *head, const struct cr_change *c)
+{
+    char set[TEXT_TIME], at[TEXT_TIME], by[CR_WHO_BYTES_MAX + 1], why[CR_MESSAGE_BYTES_MAX + 1];
+    printf("%s  %s  ", text_time(c->set_s, set),
+           c->kind == CR_CHANGE_PROMOTE ? "promote " : "rollback");
+    if (c->number == 0)
+        printf("ends");
+    else
+        printf("%s@%" PRIu64 "%s", head->name, c->number,
+               cr_head_find(head, c->number) == NULL ? " (removed)" : "");
+    if (c->at_s != c->set_s)
+        printf("  from %s", text_time(c->at_s, at));
+    if (c->by[0] != '\0')
+        printf("  by %s", text_clean(c->by, by, sizeof(by)));
+    printf("%s%s\n", c->why[0] != '\0' ? "  " : "", text_clean(c->why, why, sizeof(why)));
+}
+
+static int history(const struct cli *cli, const struct cr_head *head, const char *channel,
+                   struct cr_error *err)
+{
+    CLEANUP(json_cleanup) json_t *list = json_array();
+    bool any = false;
+    for (uint32_t i = head->change_count; i > 0; i--) {
+        const struct cr_change *c = &head->changes[i - 1];
+        if (strcmp(c->channel, channel) != 0)
+            continue;
+        any = true;
+        if (cli_has(cli, OPT_JSON))
+            json_array_append_new(list, output_change(head->name, c));
+        else
+            change_line(head, c);
+    }
+    if (!any)
+        return cr_error_set(err, -ENOENT,
+                            "image '%s' never had a channel '%.60s'; `carrel image channels %s` "
+                            "lists what there is",
+                            head->name, channel, head->name);
+    return cli_has(cli, OPT_JSON) ? output_json(TAKE_PTR(list), err) : 0;
 }
 
 int cmd_image_log(struct cli *cli, struct cr_error *err)
@@ -98,10 +160,13 @@ int cmd_image_log(struct cli *cli, struct cr_error *err)
         r = cr_store_head_read(store, ref.name, &head, NULL, err);
     if (r < 0)
         return r;
+    if (ref.channel[0] != '\0' || cli_has(cli, OPT_CHANNEL))
+        return history(cli, &head, ref.channel[0] != '\0' ? ref.channel : cli->values[OPT_CHANNEL],
+                       err);
     if (cli_has(cli, OPT_JSON)) {
         json_t *list = json_array();
         for (uint32_t i = head.count; i > 0; i--)
-            json_array_append_new(list, output_version(ref.name, &head.versions[i - 1]));
+            json_array_append_new(list, output_version(&head, ref.name, &head.versions[i - 1]));
         return output_json(list, err);
     }
     struct graph graph = {0};

@@ -37,6 +37,29 @@ static const struct option export_options[] = {
     {0},
 };
 
+static const struct option log_options[] = {
+    {OPT_CHANNEL, "channel", "CHANNEL", "show who changed this channel, when and why"},
+    {0},
+};
+
+static const struct option promote_options[] = {
+    {OPT_AT, "at", "DATE", "from this moment on, not at once"},
+    {OPT_MESSAGE, "message", "TEXT", "say why"},
+    {0},
+};
+
+static const struct option rollback_options[] = {
+    {OPT_TO, "to", "N", "to version N (default: where the channel pointed before)"},
+    {OPT_END, "end", NULL, "let the channel end: it points nowhere"},
+    {OPT_MESSAGE, "message", "TEXT", "say why"},
+    {0},
+};
+
+static const struct option pin_options[] = {
+    {OPT_REMOVE, "remove", NULL, "take the pin away"},
+    {0},
+};
+
 static const struct option pki_init_options[] = {
     {OPT_DAYS, "days", "N", "how long the certificate is valid (default: 3650)"},
     {OPT_NOT_BEFORE, "not-before", "DATE", "valid from (default: yesterday)"},
@@ -62,14 +85,21 @@ const struct command commands[] = {
      commit_options, cmd_image_commit},
     {"image", "ls", "", "list the images", NULL, cmd_image_ls},
     {"image", "show", "NAME[@N]", "show one version", NULL, cmd_image_show},
-    {"image", "log", "NAME", "show the versions of an image and what each was made from", NULL,
-     cmd_image_log},
+    {"image", "log", "NAME", "show the versions of an image and what each was made from",
+     log_options, cmd_image_log},
     {"image", "diff", "NAME@A NAME@B", "tell how two versions differ", NULL, cmd_image_diff},
     {"image", "verify", "NAME[@N]", "read all of a version and list what is damaged", NULL,
      cmd_image_verify},
     {"image", "export", "NAME[@N] FILE", "write a version to a disk image", export_options,
      cmd_image_export},
     {"image", "rm", "NAME@N", "remove a version", NULL, cmd_image_rm},
+    {"image", "promote", "NAME@N CHANNEL", "let a channel point at a version", promote_options,
+     cmd_image_promote},
+    {"image", "rollback", "NAME:CHANNEL", "let a channel point where it did before",
+     rollback_options, cmd_image_rollback},
+    {"image", "pin", "NAME@N", "keep a version from being removed", pin_options, cmd_image_pin},
+    {"image", "channels", "NAME", "list the channels of an image and what is scheduled", NULL,
+     cmd_image_channels},
     {"pki", "init", "DIR", "make the certification authority of a site", pki_init_options,
      cmd_pki_init},
     {"pki", "issue", "DIR", "issue a certificate to a server or a client", pki_issue_options,

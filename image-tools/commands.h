@@ -16,6 +16,10 @@ int cmd_image_diff(struct cli *cli, struct cr_error *err);
 int cmd_image_verify(struct cli *cli, struct cr_error *err);
 int cmd_image_export(struct cli *cli, struct cr_error *err);
 int cmd_image_rm(struct cli *cli, struct cr_error *err);
+int cmd_image_promote(struct cli *cli, struct cr_error *err);
+int cmd_image_rollback(struct cli *cli, struct cr_error *err);
+int cmd_image_pin(struct cli *cli, struct cr_error *err);
+int cmd_image_channels(struct cli *cli, struct cr_error *err);
 
 int cmd_pki_init(struct cli *cli, struct cr_error *err);
 int cmd_pki_issue(struct cli *cli, struct cr_error *err);

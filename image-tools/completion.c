@@ -3,6 +3,7 @@
 #include "image-tools/commands.h"
 #include "image-tools/names.h"
 #include "lib/base/mem.h"
+#include "lib/image/channel.h"
 
 #include <inttypes.h>
 
@@ -78,8 +79,8 @@ static const char refs[] =
     "    esac\n"
     "    mapfile -t COMPREPLY < <(compgen -W \"$choices\" -- \"$current\")\n"
     "}\n"
-    "# '@' and '=' shall not split words.\n"
-    "COMP_WORDBREAKS=${COMP_WORDBREAKS//[@=]/}\n"
+    "# '@', ':' and '=' shall not split words.\n"
+    "COMP_WORDBREAKS=${COMP_WORDBREAKS//[@=:]/}\n"
     "complete -o filenames -F _carrel carrel\n";
 
 int cmd_completion_bash(struct cli *cli, struct cr_error *err)
@@ -127,7 +128,17 @@ int cmd_completion_bash(struct cli *cli, struct cr_error *err)
     return 0;
 }
 
-/* --- hidden: every NAME and NAME@N of the store, one a line ----------------------------------- */
+/* --- hidden: every NAME, NAME@N and NAME:CHANNEL of the store, one a line ---------------------- */
+
+static void channels_print(const struct cr_head *found)
+{
+    CLEANUP_FREE const char **channels = NULL;
+    size_t count = 0;
+    if (cr_head_channels(found, &channels, &count) < 0)
+        return;
+    for (size_t i = 0; i < count; i++)
+        printf("%s:%s\n", found->name, channels[i]);
+}
 
 int cmd_internal_refs(struct cli *cli, struct cr_error *err)
 {
@@ -143,6 +154,7 @@ int cmd_internal_refs(struct cli *cli, struct cr_error *err)
             continue;
         for (uint32_t v = 0; v < found.count; v++)
             printf("%s@%" PRIu64 "\n", names.items[i].text, found.versions[v].number);
+        channels_print(&found);
         cr_head_done(&found);
     }
     return r;

@@ -28,7 +28,7 @@ int published_print(const struct cli *cli, const char *name, const struct cr_ver
                     struct cr_error *err)
 {
     if (cli_has(cli, OPT_JSON)) {
-        json_t *json = output_version(name, info);
+        json_t *json = output_version(NULL, name, info);
         json_object_set_new(json, "new_chunks", json_integer((json_int_t)stat->new_chunks));
         if (report != NULL)
             json_object_set_new(json, "free_space", free_space_json(report));

@@ -34,7 +34,7 @@ static const struct option_text {
     const char *help;
 } option_texts[] = {
     {OPTION_SERVER, "server", "URL", "the image server, https://HOST:PORT"},
-    {OPTION_IMAGE, "image", "NAME[@N]", "the image; without @N its newest version"},
+    {OPTION_IMAGE, "image", "NAME[@N]", "the image; NAME alone the newest, NAME:CHANNEL by channel"},
     {OPTION_CACHE, "cache", "DIR", "the cache folder; overlays live in it, too"},
     {OPTION_PKI, "pki", "DIR", "ca.pem, client.pem and client-key.pem for the server"},
     {OPTION_DESKTOP, "desktop", "FILE", "the virtual hardware, lines of key = value"},
