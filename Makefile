@@ -60,6 +60,16 @@ PKG_LIBS_NTFS := $(shell pkg-config --libs $(PKGS_NTFS))
 PKG_LIBS_TEST := $(shell pkg-config --libs $(PKGS_TEST))
 endif
 
+# Stores in Ceph are left out where librados' headers are absent; the library itself is loaded when
+# the first such store is opened.
+ifdef HAVE_PKGS
+ifeq ($(shell echo '\#include <rados/librados.h>' | $(CC) -E -x c - >/dev/null 2>&1 && echo yes),yes)
+HAVE_RADOS := yes
+else
+$(info no <rados/librados.h> (package librados-dev): building without stores in Ceph)
+endif
+endif
+
 VERSION := $(shell cat VERSION)
 ALL_CFLAGS = -std=gnu17 $(WARNINGS) $(WARNINGS_$(COMPILER)) $(WERROR) $(OPTIMISE) -fPIC -pthread \
 	-D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DCARREL_VERSION='"$(VERSION)"' \

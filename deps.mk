@@ -3,11 +3,12 @@
 
 PACKAGES_BUILD := gcc libc6-dev pkgconf nbdkit-plugin-dev libnbd-dev libvirt-dev \
 	libcurl4-openssl-dev libssl-dev libzstd-dev libjansson-dev libmicrohttpd-dev libgnutls28-dev \
-	libblkid-dev libext2fs-dev ntfs-3g-dev
+	libblkid-dev libext2fs-dev ntfs-3g-dev librados-dev
 PACKAGES_RUN := nbdkit libnbd-bin qemu-system-x86 qemu-utils qemu-block-extra ovmf \
 	libvirt-daemon libvirt-daemon-driver-qemu xfsprogs ntfs-3g qemu-system-common fuse3
 PACKAGES_TEST := libcmocka-dev curl jq strace gnutls-bin e2fsprogs fdisk mtools dosfstools \
-	syslinux syslinux-common syslinux-efi busybox-static mandoc fio openssl python3 zstd
+	syslinux syslinux-common syslinux-efi busybox-static mandoc fio openssl python3 zstd \
+	ceph-mon ceph-mgr ceph-osd ceph-common
 PACKAGES_DEMO := mmdebstrap fakeroot uidmap
 PACKAGES_BENCH := casync nginx-light wrk
 PACKAGES_LINT := clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev shellcheck git

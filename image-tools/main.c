@@ -4,6 +4,7 @@
 #include "image-tools/stop.h"
 
 #include "lib/net/https.h"
+#include "lib/rados/rados.h"
 
 #include <errno.h>
 #include <locale.h>
@@ -34,6 +35,7 @@ int main(int argc, char **argv)
     struct cr_error err = {0};
     setlocale(LC_CTYPE, "");
     cr_https_register();
+    cr_rados_register();
     if (cli_parse(&cli, argc, argv, &err) < 0) {
         fprintf(stderr, "carrel: %s\n", err.text);
         return EXIT_USAGE;

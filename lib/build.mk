@@ -1,4 +1,8 @@
-LIB_SRCS += $(sort $(wildcard lib/*/*.c))
+LIB_SRCS += $(sort $(filter-out lib/rados/%,$(wildcard lib/*/*.c)))
+
+# Stores in Ceph, or the sentence that this build has none.
+RADOS_SRCS := $(sort $(wildcard lib/rados/*.c))
+LIB_SRCS += $(if $(HAVE_RADOS),$(filter-out %/absent.c,$(RADOS_SRCS)),lib/rados/absent.c lib/rados/uri.c)
 
 # Keys on PKCS #11 tokens (lib/trust), where p11-kit is.
 ifdef HAVE_PKGS

@@ -2,7 +2,10 @@
 # Scripts in tests/component, tests/interop and tests/system are run by tests/harness/run.sh.
 # A test that exists is run: nothing is listed by hand.
 
-UNIT_SRCS := $(sort $(wildcard tests/unit/test_*.c))
+# What is compiled only where librados' headers are.
+NEED_RADOS := $(if $(HAVE_RADOS),,tests/unit/test_rados.c tests/unit/test_rados_failing.c \
+	tests/bench/radosread.c)
+UNIT_SRCS := $(sort $(filter-out $(NEED_RADOS),$(wildcard tests/unit/test_*.c)))
 UNIT_BINS := $(UNIT_SRCS:tests/unit/%.c=$(B)/tests/%)
 FUZZ_SRCS := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_BINS := $(FUZZ_SRCS:tests/fuzz/%.c=$(B)/fuzz/%)
@@ -27,7 +30,7 @@ $(FUZZ_BINS): $(B)/fuzz/%: $(B)/tests/fuzz/%.o $(LIBCARREL)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(FUZZ_MAIN) $(LIBCARREL) $(PKG_LIBS_LIB)
 
 # Programs that only tests and benchmarks use: tests/harness/*.c and tests/bench/*.c, one each.
-TOOL_SRCS := $(sort $(wildcard tests/harness/*.c tests/bench/*.c))
+TOOL_SRCS := $(sort $(filter-out $(NEED_RADOS),$(wildcard tests/harness/*.c tests/bench/*.c)))
 TOOL_BINS := $(TOOL_SRCS:tests/%.c=$(B)/%)
 TEST_SRCS += $(TOOL_SRCS)
 $(TOOL_BINS): $(B)/%: $(B)/tests/%.o $(LIBCARREL)

@@ -40,6 +40,12 @@
 /* What lies beside the versions: parts of deltas, records of builds, signed metadata. */
 #define CR_SIDE_BYTES_MAX (8 * CR_MIB)
 
+/* Deltas: chunks in a group and in the prefix of one, its 4 KiB literals, its instructions. */
+#define CR_DELTA_GROUP_CHUNKS_MAX      1024U
+#define CR_DELTA_PREFIX_CHUNKS_MAX     128U
+#define CR_DELTA_LITERALS_MAX          1024U
+#define CR_DELTA_INSTRUCTION_BYTES_MAX (256 * CR_KIB)
+
 /* Signed metadata (The Update Framework): files, what is in them, and how far a root may jump. */
 #define CR_TRUST_ROOT_BYTES_MAX      (512 * CR_KIB)
 #define CR_TRUST_TIMESTAMP_BYTES_MAX (16 * CR_KIB)
@@ -52,6 +58,15 @@
 #define CR_TRUST_SIGNATURES_MAX      64U
 #define CR_TRUST_SIGNATURE_BYTES_MAX 1024U
 #define CR_TRUST_ROTATIONS_MAX       32U /* new roots in one refresh */
+#define CR_TRUST_ROOTS_MAX           200U /* of a repository, ever */
+
+/* What is said to the signer, and what it answers: files of metadata. */
+#define CR_NOTE_PARTS_MAX      (CR_TRUST_ROOTS_MAX + 8U)
+#define CR_NOTE_NAME_BYTES_MAX 64U
+#define CR_NOTE_BYTES_MAX      (32 * CR_MIB)
+
+/* What collector and scrub remember between their runs. */
+#define CR_STATE_BYTES_MAX (4 * CR_KIB)
 
 /* The batch request: ids in one request, and so chunks in one answer (16 MiB of disk). */
 #define CR_BATCH_IDS_MAX 256U
@@ -59,6 +74,9 @@
 /* Text that configures a program. */
 #define CR_URI_BYTES_MAX    4096U
 #define CR_CONFIG_BYTES_MAX (1 * CR_MIB)
+
+/* Names of pools, namespaces and clients of Ceph. */
+#define CR_RADOS_NAME_MAX 128U
 
 /* What a program that we run may print, and the connections to a source of an import. */
 #define CR_TOOL_OUTPUT_BYTES_MAX  (8 * CR_MIB)
@@ -77,6 +95,21 @@
 #define CR_DESKTOP_MEMORY_MAX     (4 * CR_TIB)
 #define CR_DESKTOP_CPUS_MAX       255U
 #define CR_SOCKET_PATH_BYTES_MAX  107U /* the kernel's: sizeof(sun_path) - 1 */
+
+/* Recipes of images, what their steps may use and say, and the record of a build. */
+#define CR_RECIPE_BYTES_MAX           (64 * CR_KIB)
+#define CR_RECIPE_LINE_BYTES_MAX      4096U
+#define CR_RECIPE_PATH_BYTES_MAX      1023U
+#define CR_RECIPE_STEPS_MAX           200U
+#define CR_RECIPE_MEMORY_MIN          (512 * CR_MIB)
+#define CR_RECIPE_MEMORY_MAX          (64 * CR_GIB)
+#define CR_RECIPE_TIMEOUT_MINUTES     120U /* for one step, where the recipe does not say */
+#define CR_RECIPE_TIMEOUT_MINUTES_MAX 10080U
+#define CR_RECIPE_FILES_MAX           4096U /* in the package folder */
+#define CR_STEP_LOG_BYTES_MAX         (256 * CR_KIB) /* kept of what one step said */
+#define CR_RECORD_PLAIN_BYTES_MAX     (64 * CR_MIB)
+#define CR_RECORD_ENTRIES_MAX         5000U
+#define CR_STEPS_KEPT_MAX             64U /* versions of an image's cache of steps */
 
 /* Servers: their names and certificates, and what they say (PROTOCOL.md). */
 #define CR_HOST_BYTES_MAX       253U

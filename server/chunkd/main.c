@@ -2,6 +2,7 @@
 /* carrel-chunkd: hands out a store over HTTPS. See server.h for the parts. */
 #include "lib/base/mem.h"
 #include "lib/net/https.h"
+#include "lib/rados/rados.h"
 #include "server/chunkd/listener.h"
 #include "server/chunkd/log.h"
 #include "server/chunkd/options.h"
@@ -95,6 +96,7 @@ static int server_start(struct program *program, struct cr_error *err)
     struct server *server = &program->server;
     const struct options *options = &program->options;
     cr_https_register();
+    cr_rados_register();
     int r = cr_store_open(options->store, &server->store, err);
     if (r < 0)
         return r;

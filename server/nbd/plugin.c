@@ -12,6 +12,7 @@
 #include "lib/base/num.h"
 #include "lib/net/https.h"
 #include "lib/net/uri_add.h"
+#include "lib/rados/rados.h"
 #include "server/nbd/exports.h"
 
 #include <errno.h>
@@ -185,6 +186,7 @@ static int plugin_after_fork(void)
 static void plugin_load(void)
 {
     cr_https_register();
+    cr_rados_register();
 }
 
 static void plugin_unload(void)

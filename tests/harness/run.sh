@@ -18,6 +18,23 @@ wanted() { # name: does a filter match?
     return 1
 }
 
+# One Ceph for all tests that keep stores in it, started when the first of them is run; with
+# CHECK_LONG three OSDs and an erasure-coded pool for the packs.
+ceph=
+with_ceph() { # SOURCE: does this test ask for it?
+    [ -z "$ceph" ] && [ -z "${CARREL_TEST_RADOS:-}" ] || return 0
+    grep -qE 'CARREL_TEST_RADOS|harness/rados\.sh' "$1" || return 0
+    ceph=$(mktemp -d /tmp/carrel-ceph-XXXXXX)
+    if tests/harness/ceph.sh up "$ceph" ${CHECK_LONG:+3} >"$logs/ceph.log" 2>&1; then
+        CARREL_TEST_RADOS=$(tests/harness/ceph.sh uri "$ceph")
+        export CARREL_TEST_RADOS
+    else
+        CARREL_TEST_RADOS_ABSENT=$(tail -n 1 "$logs/ceph.log")
+        export CARREL_TEST_RADOS_ABSENT
+    fi
+}
+trap '[ -z "$ceph" ] || { tests/harness/ceph.sh down "$ceph"; rm -rf "$ceph"; }' EXIT
+
 run() { # name command...
     local name=$1 log=$logs/${1//\//_}.log start=$SECONDS status
     shift
@@ -37,7 +54,8 @@ run_units() { # KIND FOLDER: its unit tests, but for those whose source is gone
     local binary
     for binary in "$2"/tests/test_*; do
         [ -f "$binary" ] && [ -x "$binary" ] && wanted "$1/${binary##*/}" &&
-            [ -e "tests/unit/${binary##*/}.c" ] && run "$1/${binary##*/}" "$binary"
+            [ -e "tests/unit/${binary##*/}.c" ] && with_ceph "tests/unit/${binary##*/}.c" &&
+            run "$1/${binary##*/}" "$binary"
     done
 }
 
@@ -54,7 +72,7 @@ if [ -n "${BUILD_ASAN:-}" ]; then
 fi
 for script in tests/component/test_*.sh tests/interop/test_*.sh tests/system/test_*.sh; do
     name=${script#tests/}
-    [ -x "$script" ] && wanted "${name%.sh}" && run "${name%.sh}" "$script"
+    [ -x "$script" ] && wanted "${name%.sh}" && with_ceph "$script" && run "${name%.sh}" "$script"
 done
 
 for f in "${failures[@]}"; do echo "failed: $f (see $logs/${f//\//_}.log)"; done
