@@ -62,6 +62,27 @@ int cr_bytes_parse(const char *text, uint64_t max, uint64_t *ret_bytes)
     return 0;
 }
 
+int cr_span_parse(const char *text, uint64_t max_s, uint64_t *ret_s)
+{
+    static const struct {
+        char letter;
+        uint64_t seconds;
+    } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+    uint64_t value = 0;
+    int r = digits_parse(&text, UINT64_MAX, &value);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        if (text[0] != units[i].letter || text[1] != '\0')
+            continue;
+        if (__builtin_mul_overflow(value, units[i].seconds, &value) || value > max_s)
+            return -ERANGE;
+        *ret_s = value;
+        return 0;
+    }
+    return -EINVAL;
+}
+
 const char *cr_bytes_format(uint64_t bytes, char *out, size_t out_size)
 {
     static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};

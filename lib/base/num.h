@@ -14,6 +14,9 @@ int cr_u64_parse(const char *text, uint64_t max, uint64_t *ret_value);
  */
 int cr_bytes_parse(const char *text, uint64_t max, uint64_t *ret_bytes);
 
+/* Parse a time span: digits and s, m, h or d ("90d"). Returns 0, -EINVAL or -ERANGE. */
+int cr_span_parse(const char *text, uint64_t max_s, uint64_t *ret_s);
+
 /* "1.6 GiB": three digits at most, for people. Returns `out`. */
 const char *cr_bytes_format(uint64_t bytes, char *out, size_t out_size);
 

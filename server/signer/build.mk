@@ -1,0 +1,2 @@
+PROGRAMS += carrel-signer
+carrel-signer_SRCS := $(sort $(wildcard server/signer/*.c))
