@@ -4,29 +4,12 @@
  * taken under the shard's lock and given back without it; the evictor, under the lock, drops only
  * what has no pin.
  */
-#include "lib/blk/cache.h"
+#include "lib/blk/cache_shard.h"
 
 #include "lib/base/mem.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <pthread.h>
-#include <stdatomic.h>
-
-#define SHARD_BITS  6
-#define SHARDS      (1U << SHARD_BITS)
-#define BUCKETS_MIN 16U
-#define CACHE_LINE  64
-
-struct entry {
-    struct cr_cache_entry pub; /* first: callers hold a pointer to it */
-    struct cr_id id;
-    atomic_uint pins;
-    bool used;             /* since the clock's hand last came by */
-    struct flight *flight; /* not NULL: being loaded, pub is not valid yet and not in the ring */
-    struct entry *next;    /* in its bucket */
-    struct entry *before, *after; /* in the clock's ring */
-};
 
 /* A load under way, for those who wait. Guarded by the shard's lock. */
 struct flight {
@@ -35,15 +18,6 @@ struct flight {
     unsigned waiters;
     int result;
     struct cr_error err;
-};
-
-struct shard {
-    _Alignas(CACHE_LINE) pthread_mutex_t lock;
-    struct entry **buckets;
-    size_t bucket_count; /* a power of two */
-    size_t entries;      /* in the table, with those being loaded */
-    struct entry *hand;  /* of the clock; NULL = the ring is empty */
-    uint64_t hits, misses, waits, evictions;
 };
 
 struct cr_cache {
@@ -65,141 +39,28 @@ static struct shard *shard_of(struct cr_cache *cache, const struct cr_id *id)
     return &cache->shards[cr_id_hash(id) & (SHARDS - 1)];
 }
 
-static uint64_t cost(size_t len)
-{
-    return len + sizeof(struct entry);
-}
-
-/* --- the table of a shard; its lock is held ------------------------------------------ */
-
-static struct entry **bucket_of(const struct shard *shard, const struct cr_id *id)
-{
-    return &shard->buckets[(cr_id_hash(id) >> SHARD_BITS) & (shard->bucket_count - 1)];
-}
-
-static struct entry *table_find(const struct shard *shard, const struct cr_id *id)
-{
-    struct entry *entry = *bucket_of(shard, id);
-    while (entry != NULL && !cr_id_equal(&entry->id, id))
-        entry = entry->next;
-    return entry;
-}
-
-/* Twice the buckets; when memory is short the chains just get longer. */
-static void table_grow(struct shard *shard)
-{
-    struct shard wider = {.bucket_count = shard->bucket_count * 2};
-    wider.buckets = cr_calloc(wider.bucket_count, sizeof(wider.buckets[0]));
-    if (wider.buckets == NULL)
-        return;
-    for (size_t i = 0; i < shard->bucket_count; i++) {
-        for (struct entry *entry = shard->buckets[i], *next; entry != NULL; entry = next) {
-            next = entry->next;
-            struct entry **bucket = bucket_of(&wider, &entry->id);
-            entry->next = *bucket;
-            *bucket = entry;
-        }
-    }
-    free(shard->buckets);
-    shard->buckets = wider.buckets;
-    shard->bucket_count = wider.bucket_count;
-}
-
-static void table_add(struct shard *shard, struct entry *entry)
-{
-    if (shard->entries >= shard->bucket_count)
-        table_grow(shard);
-    struct entry **bucket = bucket_of(shard, &entry->id);
-    entry->next = *bucket;
-    *bucket = entry;
-    shard->entries++;
-}
-
-static void table_remove(struct shard *shard, struct entry *entry)
-{
-    struct entry **link = bucket_of(shard, &entry->id);
-    while (*link != entry)
-        link = &(*link)->next;
-    *link = entry->next;
-    shard->entries--;
-}
-
-/* New entries go right behind the hand: it meets them last. */
-static void ring_add(struct shard *shard, struct entry *entry)
-{
-    if (shard->hand == NULL) {
-        entry->before = entry->after = shard->hand = entry;
-        return;
-    }
-    entry->after = shard->hand;
-    entry->before = shard->hand->before;
-    entry->before->after = entry;
-    entry->after->before = entry;
-}
-
-static void ring_remove(struct shard *shard, struct entry *entry)
-{
-    if (entry->after == entry) {
-        shard->hand = NULL;
-        return;
-    }
-    entry->before->after = entry->after;
-    entry->after->before = entry->before;
-    if (shard->hand == entry)
-        shard->hand = entry->after;
-}
-
-/* Take one entry out that nobody holds and nobody has used for a turn of the hand; NULL = none. */
-static struct entry *ring_evict(struct shard *shard)
-{
-    if (shard->hand == NULL)
-        return NULL;
-    for (size_t steps = 2 * shard->entries; steps > 0; steps--) {
-        struct entry *entry = shard->hand;
-        if (entry->used) {
-            entry->used = false;
-        } else if (atomic_load_explicit(&entry->pins, memory_order_acquire) == 0) {
-            ring_remove(shard, entry);
-            table_remove(shard, entry);
-            shard->evictions++;
-            return entry;
-        }
-        shard->hand = entry->after;
-    }
-    return NULL;
-}
-
 /* --- the budget; no lock is held ----------------------------------------------------- */
 
-static void entry_free(struct entry *entry)
-{
-    if (entry == NULL)
-        return;
-    union {
-        const uint8_t *in;
-        uint8_t *out;
-    } data = {entry->pub.data};
-    free(data.out);
-    free(entry);
-}
-
-/* The shards take turns giving up one entry each, until the budget holds or all is in use. */
+/*
+ * The shards take turns giving up one entry each, the old only where no shard has too many of the
+ * young, until the budget holds or all is in use.
+ */
 static void shrink(struct cr_cache *cache)
 {
     unsigned fruitless = 0;
-    while (atomic_load(&cache->bytes) > cache->max_bytes && fruitless < SHARDS) {
+    while (atomic_load(&cache->bytes) > cache->max_bytes && fruitless < 2 * SHARDS) {
         struct shard *shard =
             &cache->shards[atomic_fetch_add(&cache->evict_next, 1) & (SHARDS - 1)];
         pthread_mutex_lock(&shard->lock);
-        struct entry *victim = ring_evict(shard);
+        struct entry *victim = cr_shard_evict(shard, fruitless >= SHARDS);
         pthread_mutex_unlock(&shard->lock);
         if (victim == NULL) {
             fruitless++;
             continue;
         }
         fruitless = 0;
-        atomic_fetch_sub(&cache->bytes, cost(victim->pub.len));
-        entry_free(victim);
+        atomic_fetch_sub(&cache->bytes, cr_shard_entry_cost(victim->pub.len));
+        cr_shard_entry_free(victim);
     }
 }
 
@@ -208,12 +69,6 @@ static void shrink(struct cr_cache *cache)
 static void pin(struct entry *entry)
 {
     atomic_fetch_add_explicit(&entry->pins, 1, memory_order_relaxed);
-}
-
-static void touch(struct entry *entry)
-{
-    if (!entry->used)
-        entry->used = true;
 }
 
 static struct entry *flight_begin(struct shard *shard, const struct cr_id *id)
@@ -229,7 +84,7 @@ static struct entry *flight_begin(struct shard *shard, const struct cr_id *id)
     entry->id = *id;
     entry->flight = flight;
     pin(entry);
-    table_add(shard, entry);
+    cr_shard_add(shard, entry);
     shard->misses++;
     return TAKE_PTR(entry);
 }
@@ -246,10 +101,10 @@ static void flight_end(struct shard *shard, struct entry *entry, int result,
 {
     struct flight *flight = TAKE_PTR(entry->flight);
     if (result == 0) {
-        ring_add(shard, entry);
+        cr_shard_arrive(shard, entry);
     } else {
-        table_remove(shard, entry);
-        entry_free(entry);
+        cr_shard_remove(shard, entry);
+        cr_shard_entry_free(entry);
     }
     flight->result = result;
     if (result != 0 && err != NULL)
@@ -281,7 +136,7 @@ void cr_cache_deliver(struct cr_cache_claim *claim, size_t index, uint8_t *data,
     struct shard *shard = shard_of(claim->cache, &entry->id);
     entry->pub.data = data;
     entry->pub.len = len;
-    atomic_fetch_add(&claim->cache->bytes, cost(len));
+    atomic_fetch_add(&claim->cache->bytes, cr_shard_entry_cost(len));
     pthread_mutex_lock(&shard->lock);
     flight_end(shard, entry, 0, NULL);
     pthread_mutex_unlock(&shard->lock);
@@ -310,7 +165,7 @@ static int batch_board(struct cr_cache *cache, const struct cr_id *id, struct se
 {
     struct shard *shard = shard_of(cache, id);
     pthread_mutex_lock(&shard->lock);
-    struct entry *entry = table_find(shard, id);
+    struct entry *entry = cr_shard_find(shard, id);
     if (entry == NULL) {
         entry = flight_begin(shard, id);
         if (entry != NULL) {
@@ -319,11 +174,11 @@ static int batch_board(struct cr_cache *cache, const struct cr_id *id, struct se
         }
     } else {
         pin(entry);
-        touch(entry);
         if (entry->flight != NULL) {
             entry->flight->waiters++;
             shard->waits++;
         } else {
+            cr_shard_touch(shard, entry);
             shard->hits++;
         }
     }
@@ -406,11 +261,11 @@ int cr_cache_get(struct cr_cache *cache, const struct cr_id *id, cr_cache_load *
     *ret_entry = NULL;
     struct shard *shard = shard_of(cache, id);
     pthread_mutex_lock(&shard->lock);
-    struct entry *entry = table_find(shard, id);
+    struct entry *entry = cr_shard_find(shard, id);
     bool hit = entry != NULL && entry->flight == NULL;
     if (hit) {
         pin(entry);
-        touch(entry);
+        cr_shard_touch(shard, entry);
         shard->hits++;
     }
     pthread_mutex_unlock(&shard->lock);
@@ -426,12 +281,12 @@ const struct cr_cache_entry *cr_cache_peek(struct cr_cache *cache, const struct 
 {
     struct shard *shard = shard_of(cache, id);
     pthread_mutex_lock(&shard->lock);
-    struct entry *entry = table_find(shard, id);
+    struct entry *entry = cr_shard_find(shard, id);
     if (entry != NULL && entry->flight != NULL)
         entry = NULL;
     if (entry != NULL) {
         pin(entry);
-        touch(entry);
+        cr_shard_touch(shard, entry);
         shard->hits++;
     }
     pthread_mutex_unlock(&shard->lock);
@@ -449,15 +304,15 @@ int cr_cache_put(struct cr_cache *cache, const struct cr_id *id, uint8_t *data, 
     entry->pub = (struct cr_cache_entry){data, len};
     struct shard *shard = shard_of(cache, id);
     pthread_mutex_lock(&shard->lock);
-    bool fresh = table_find(shard, id) == NULL;
+    bool fresh = cr_shard_find(shard, id) == NULL;
     if (fresh) {
-        atomic_fetch_add(&cache->bytes, cost(len));
-        table_add(shard, entry);
-        ring_add(shard, entry);
+        atomic_fetch_add(&cache->bytes, cr_shard_entry_cost(len));
+        cr_shard_add(shard, entry);
+        cr_shard_arrive(shard, entry);
     }
     pthread_mutex_unlock(&shard->lock);
     if (!fresh)
-        entry_free(entry);
+        cr_shard_entry_free(entry);
     else
         shrink(cache);
     return 0;
@@ -485,15 +340,12 @@ int cr_cache_new(uint64_t max_bytes, struct cr_cache **ret_cache)
         return -ENOMEM;
     memset(cache, 0, sizeof(*cache));
     cache->max_bytes = max_bytes;
+    int r = 0;
     for (unsigned i = 0; i < SHARDS; i++)
-        pthread_mutex_init(&cache->shards[i].lock, NULL);
-    for (unsigned i = 0; i < SHARDS; i++) {
-        struct shard *shard = &cache->shards[i];
-        shard->bucket_count = BUCKETS_MIN;
-        shard->buckets = cr_calloc(BUCKETS_MIN, sizeof(shard->buckets[0]));
-        if (shard->buckets == NULL)
-            return -ENOMEM;
-    }
+        if (cr_shard_new(&cache->shards[i], max_bytes) < 0)
+            r = -ENOMEM;
+    if (r < 0)
+        return r;
     *ret_cache = TAKE_PTR(cache);
     return 0;
 }
@@ -502,24 +354,20 @@ void cr_cache_free(struct cr_cache *cache)
 {
     if (cache == NULL)
         return;
-    for (unsigned i = 0; i < SHARDS; i++) {
-        struct shard *shard = &cache->shards[i];
-        for (size_t b = 0; shard->buckets != NULL && b < shard->bucket_count; b++) {
-            for (struct entry *entry = shard->buckets[b], *next; entry != NULL; entry = next) {
-                next = entry->next;
-                assert(atomic_load(&entry->pins) == 0);
-                entry_free(entry);
-            }
-        }
-        free(shard->buckets);
-        pthread_mutex_destroy(&shard->lock);
-    }
+    for (unsigned i = 0; i < SHARDS; i++)
+        cr_shard_done(&cache->shards[i]);
     free(cache);
 }
 
 void cr_cache_cleanup(struct cr_cache **cache)
 {
     cr_cache_free(*cache);
+}
+
+void cr_cache_set_clock(struct cr_cache *cache, cr_cache_clock *clock_ms)
+{
+    for (unsigned i = 0; i < SHARDS; i++)
+        cache->shards[i].clock_ms = clock_ms;
 }
 
 void cr_cache_stat(struct cr_cache *cache, struct cr_cache_stat *ret_stat)

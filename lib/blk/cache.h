@@ -57,6 +57,10 @@ int cr_cache_put(struct cr_cache *cache, const struct cr_id *id, uint8_t *data, 
 void cr_cache_release(struct cr_cache *cache, const struct cr_cache_entry *entry);
 void cr_cache_stat(struct cr_cache *cache, struct cr_cache_stat *ret_stat);
 
+/* Milliseconds by some clock that does not go back; for tests. Before the first use. */
+typedef uint64_t cr_cache_clock(void);
+void cr_cache_set_clock(struct cr_cache *cache, cr_cache_clock *clock_ms);
+
 /* --- many at once -------------------------------------------------------------------- */
 
 #define CR_CACHE_BATCH_MAX CR_BATCH_IDS_MAX

@@ -142,6 +142,80 @@ static void the_budget_holds_and_what_is_used_stays(void **state)
     assert_true(loads - 4999 < 50);
 }
 
+/* --- a whole disk is read through ---------------------------------------------------- */
+
+static uint64_t test_ms;
+static uint64_t test_clock(void)
+{
+    return test_ms;
+}
+
+static unsigned ask_range(struct cr_cache *cache, uint64_t from, uint64_t to, unsigned times)
+{
+    atomic_int loads = 0;
+    for (uint64_t n = from; n < to; n++) {
+        struct cr_id id = id_of(n);
+        for (unsigned i = 0; i < times; i++) {
+            const struct cr_cache_entry *entry = NULL;
+            assert_int_equal(cr_cache_get(cache, &id, load, &loads, &entry, NULL), 0);
+            assert_true(is_value_of(entry, &id));
+            cr_cache_release(cache, entry);
+        }
+    }
+    return (unsigned)loads;
+}
+
+#define ROOM 4000U
+#define BOOT 1500U
+
+static void a_full_pull_leaves_what_was_asked_for_again(void **state)
+{
+    (void)state;
+    CLEANUP(cr_cache_cleanup) struct cr_cache *cache = NULL;
+    assert_int_equal(cr_cache_new(ROOM * VALUE_BYTES, &cache), 0);
+    cr_cache_set_clock(cache, test_clock);
+    assert_int_equal(ask_range(cache, 0, BOOT, 1), BOOT);
+    test_ms += 100; /* the next seat starts */
+    assert_int_equal(ask_range(cache, 0, BOOT, 1), 0);
+    /* Ten times the cache, in pieces of 4 KiB. */
+    assert_int_equal(ask_range(cache, 100000, 100000 + 10 * ROOM, 16), 10 * ROOM);
+    assert_int_equal(ask_range(cache, 0, BOOT, 1), 0);
+    /* And again, after it was read by some more. */
+    assert_int_equal(ask_range(cache, 200000, 200000 + 10 * ROOM, 1), 10 * ROOM);
+    assert_int_equal(ask_range(cache, 0, BOOT, 1), 0);
+    struct cr_cache_stat stat;
+    cr_cache_stat(cache, &stat);
+    assert_true(stat.bytes <= stat.max_bytes);
+    assert_true(stat.bytes > stat.max_bytes / 10 * 9);
+}
+
+static void who_comes_back_soon_stays(void **state)
+{
+    (void)state;
+    CLEANUP(cr_cache_cleanup) struct cr_cache *cache = NULL;
+    assert_int_equal(cr_cache_new(ROOM * VALUE_BYTES, &cache), 0);
+    cr_cache_set_clock(cache, test_clock);
+    /* Pushed out before anybody asked again, and asked for again a little later. */
+    ask_range(cache, 0, BOOT, 1);
+    ask_range(cache, 50000, 50000 + ROOM, 1);
+    assert_true(ask_range(cache, 0, BOOT, 1) > BOOT / 2);
+    ask_range(cache, 100000, 100000 + 10 * ROOM, 1);
+    assert_true(ask_range(cache, 0, BOOT, 1) < BOOT / 2);
+}
+
+static void what_is_no_longer_used_makes_room(void **state)
+{
+    (void)state;
+    CLEANUP(cr_cache_cleanup) struct cr_cache *cache = NULL;
+    assert_int_equal(cr_cache_new(ROOM * VALUE_BYTES, &cache), 0);
+    cr_cache_set_clock(cache, test_clock);
+    for (int i = 0; i < 4; i++, test_ms += 100)
+        ask_range(cache, 0, BOOT * 2, 1);
+    for (int i = 0; i < 6; i++, test_ms += 100)
+        ask_range(cache, 10000, 10000 + BOOT * 2, 1);
+    assert_true(ask_range(cache, 10000, 10000 + BOOT * 2, 1) < BOOT / 2);
+}
+
 static void a_pinned_entry_survives_any_pressure(void **state)
 {
     (void)state;
@@ -373,6 +447,9 @@ int main(void)
         cmocka_unit_test(a_put_value_is_found_and_does_not_replace),
         cmocka_unit_test(a_failure_is_told_and_not_kept),
         cmocka_unit_test(the_budget_holds_and_what_is_used_stays),
+        cmocka_unit_test(a_full_pull_leaves_what_was_asked_for_again),
+        cmocka_unit_test(who_comes_back_soon_stays),
+        cmocka_unit_test(what_is_no_longer_used_makes_room),
         cmocka_unit_test(a_pinned_entry_survives_any_pressure),
         cmocka_unit_test(a_batch_is_loaded_in_one_call),
         cmocka_unit_test(one_bad_value_fails_its_batch_and_spares_the_others),
