@@ -87,6 +87,10 @@
 #define CR_PARTITIONS_MAX      256U
 #define CR_FREE_LIST_BYTES_MAX (128 * CR_MIB)
 
+/* The files of a disk, for `image diff --files`. */
+#define CR_FILE_LIST_BYTES_MAX (256 * CR_MIB)
+#define CR_FILE_PATH_BYTES_MAX (32 * CR_KIB)
+
 /* The desktop file of a seat, and the machine that it may ask for. */
 #define CR_DESKTOP_BYTES_MAX      (64 * CR_KIB)
 #define CR_DESKTOP_LINE_BYTES_MAX 4096U
@@ -107,6 +111,7 @@
 #define CR_RECIPE_TIMEOUT_MINUTES_MAX 10080U
 #define CR_RECIPE_FILES_MAX           4096U /* in the package folder */
 #define CR_STEP_LOG_BYTES_MAX         (256 * CR_KIB) /* kept of what one step said */
+#define CR_BUILD_PACKET_BYTES_MAX     (128 * CR_KIB) /* one request to carrel-build-guest */
 #define CR_RECORD_PLAIN_BYTES_MAX     (64 * CR_MIB)
 #define CR_RECORD_ENTRIES_MAX         5000U
 #define CR_STEPS_KEPT_MAX             64U /* versions of an image's cache of steps */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The store on top of blobs: chunks inside packs, found through an index in memory that is built
- * from the footers when the store is opened, and brought up to date when an id is not found
- * (another process may have published since).
+ * from the footers when it is first needed, and brought up to date when an id is not found (another
+ * process may have published since). packindex.c keeps it, packread.c reads through it, packside.c
+ * hands the side objects through.
  */
 #include "lib/store/packstore.h"
 
@@ -30,250 +31,8 @@ void cr_blobs_read_many(struct cr_blobs *blobs, enum cr_space space, struct cr_b
                                            reads[i].offset, &reads[i].err);
 }
 
-/* Frames of one pack that lie this close are read in one go, up to RUN_MAX bytes. */
-#define RUN_GAP (16 * CR_KIB)
-#define RUN_MAX (2 * CR_MIB)
-/* A footer of a usual pack comes with the first read of its end. */
-#define FOOTER_GUESS (16 * CR_KIB)
-
-/* --- the index ------------------------------------------------------------------------------- */
-
-/* Read and parse the footer of a pack. */
-static int footer_read(struct packstore *ps, const struct cr_id *name,
-                       struct cr_pack_entry **ret_entries, uint32_t *ret_count,
-                       struct cr_error *err)
-{
-    char hex[CR_ID_HEX];
-    uint64_t size = 0;
-    cr_id_format(name, hex);
-    int r = ps->blobs->ops->size(ps->blobs, CR_SPACE_PACKS, hex, &size, err);
-    if (r < 0)
-        return r;
-    if (size < CR_PACK_HEADER_BYTES + CR_PACK_TRAILER_BYTES || size > CR_PACK_BYTES_MAX)
-        return cr_error_set(err, -EBADMSG, "it has %" PRIu64 " bytes", size);
-    size_t len = size < FOOTER_GUESS ? (size_t)size : FOOTER_GUESS;
-    CLEANUP_FREE uint8_t *end = malloc(CR_PACK_FOOTER_MAX);
-    if (end == NULL)
-        return cr_error_errno(err, -ENOMEM, "reading a footer");
-    r = ps->blobs->ops->read(ps->blobs, CR_SPACE_PACKS, hex, end, len, size - len, err);
-    if (r < 0)
-        return r;
-    size_t footer = cr_pack_footer_bytes(end + len - CR_PACK_TRAILER_BYTES);
-    if (footer == 0 || footer > size)
-        return cr_error_set(err, -EBADMSG, "its footer is damaged or cut off");
-    if (footer > len) {
-        r = ps->blobs->ops->read(ps->blobs, CR_SPACE_PACKS, hex, end, footer, size - footer, err);
-        if (r < 0)
-            return r;
-        len = footer;
-    }
-    return cr_pack_footer_parse(end + len - footer, footer, name, size, ret_entries, ret_count,
-                                err);
-}
-
-static int damage_add(struct pack_damages *damages, const struct cr_id *name, int code,
-                      const struct cr_error *why)
-{
-    struct pack_damage *grown = realloc(damages->list, (damages->count + 1) * sizeof(*grown));
-    if (grown == NULL)
-        return -ENOMEM;
-    damages->list = grown;
-    damages->list[damages->count++] =
-        (struct pack_damage){.name = *name, .code = code, .why = *why};
-    return 0;
-}
-
-static bool pack_is_indexed(struct packstore *ps, const struct cr_id *name)
-{
-    pthread_rwlock_rdlock(&ps->lock);
-    bool known = cr_index_has_pack(ps->index, name);
-    pthread_rwlock_unlock(&ps->lock);
-    return known;
-}
-
-static int index_pack(void *context, const char *text)
-{
-    struct packstore *ps = context;
-    struct cr_id name;
-    if (cr_id_parse(text, strlen(text), &name) < 0 || pack_is_indexed(ps, &name))
-        return 0;
-    CLEANUP_FREE struct cr_pack_entry *entries = NULL;
-    uint32_t count = 0;
-    struct cr_error why = {0};
-    int r = footer_read(ps, &name, &entries, &count, &why);
-    if (r == -ENOENT)
-        return 0; /* collected meanwhile */
-    /* One pack that cannot be read does not hide the others. */
-    if (r == -EBADMSG || r == -ENODATA || r == -EIO)
-        return damage_add(&ps->newfound, &name, r == -EIO ? -EIO : -EBADMSG, &why);
-    if (r < 0)
-        return r;
-    pthread_rwlock_wrlock(&ps->lock);
-    r = cr_index_add_pack(ps->index, &name, entries, count);
-    pthread_rwlock_unlock(&ps->lock);
-    return r;
-}
-
-/*
- * Take in the packs that came since the last time, and look again at those that were damaged: a
- * backup may have brought them back. Others see the old list of damage until the new one is whole.
- */
-static int index_refresh(struct packstore *ps, struct cr_error *err)
-{
-    pthread_mutex_lock(&ps->refresh_mutex);
-    int r = ps->blobs->ops->list(ps->blobs, CR_SPACE_PACKS, index_pack, ps, err);
-    if (r == 0) {
-        pthread_rwlock_wrlock(&ps->lock);
-        struct pack_damages old = ps->damaged;
-        ps->damaged = ps->newfound;
-        ps->newfound = old;
-        pthread_rwlock_unlock(&ps->lock);
-    }
-    free(ps->newfound.list);
-    ps->newfound = (struct pack_damages){0};
-    pthread_mutex_unlock(&ps->refresh_mutex);
-    if (r < 0 && err != NULL && err->text[0] == '\0')
-        cr_error_errno(err, r, "reading the packs of store '%s'", ps->base.uri);
-    return r;
-}
-
-/* --- reading --------------------------------------------------------------------------------- */
-
-struct wanted {
-    size_t index; /* in the caller's ids */
-    struct cr_place place;
-};
-
-static int by_place(const void *a, const void *b)
-{
-    const struct cr_place *x = &((const struct wanted *)a)->place;
-    const struct cr_place *y = &((const struct wanted *)b)->place;
-    if (x->pack != y->pack)
-        return x->pack < y->pack ? -1 : 1;
-    return x->offset < y->offset ? -1 : x->offset > y->offset;
-}
-
-/* Look the ids up; those found go to `wanted`, the numbers of the others to `missing`. */
-static void lookup(struct packstore *ps, const struct cr_id *ids, size_t count,
-                   struct wanted *wanted, size_t *ret_wanted, size_t *missing, size_t *ret_missing)
-{
-    size_t found = 0, lost = 0;
-    pthread_rwlock_rdlock(&ps->lock);
-    for (size_t i = 0; i < count; i++) {
-        wanted[found].index = i;
-        if (cr_index_find(ps->index, &ids[i], &wanted[found].place))
-            found++;
-        else
-            missing[lost++] = i;
-    }
-    pthread_rwlock_unlock(&ps->lock);
-    *ret_wanted = found;
-    *ret_missing = lost;
-}
-
-/*
- * -ENOENT only where all packs are well; else the chunk may lie in one that is not: -EBADMSG, or
- * -EIO while asking again may help. What is damaged stands before the store's name, which may be
- * long.
- */
-static int missing_error(struct packstore *ps, const struct cr_id *id, struct cr_error *err)
-{
-    char hex[CR_ID_HEX], pack[CR_ID_HEX];
-    int code = -ENOENT;
-    cr_id_format(id, hex);
-    pthread_rwlock_rdlock(&ps->lock);
-    const struct pack_damages *damaged = &ps->damaged;
-    const struct pack_damage *first = damaged->list;
-    for (size_t i = 0; i < damaged->count && code != -EIO; i++)
-        code = damaged->list[i].code;
-    if (damaged->count == 0)
-        cr_error_set(err, code, "chunk '%s' is missing from store '%s'", hex, ps->base.uri);
-    else if (damaged->count == 1)
-        cr_error_set(err, code,
-                     "chunk '%s' is missing, and pack '%s' is damaged: %.200s (in store '%s')", hex,
-                     cr_id_format(&first->name, pack), first->why.text, ps->base.uri);
-    else
-        cr_error_set(err, code,
-                     "chunk '%s' is missing, and %zu packs are damaged, such as '%s': %.200s (in "
-                     "store '%s')",
-                     hex, damaged->count, cr_id_format(&first->name, pack), first->why.text,
-                     ps->base.uri);
-    pthread_rwlock_unlock(&ps->lock);
-    return code;
-}
-
-/* Hand out the frames of wanted[0..count), which lie close together in one pack. */
-static int run_read(struct packstore *ps, const struct cr_id *ids, const struct wanted *wanted,
-                    size_t count, cr_frame_sink *sink, void *context)
-{
-    uint32_t start = wanted[0].place.offset;
-    uint32_t end = start;
-    for (size_t i = 0; i < count; i++)
-        if (wanted[i].place.offset + wanted[i].place.frame_len > end)
-            end = wanted[i].place.offset + wanted[i].place.frame_len;
-    char pack[CR_ID_HEX], hex[CR_ID_HEX];
-    struct cr_error why = {0};
-    pthread_rwlock_rdlock(&ps->lock);
-    cr_id_format(cr_index_pack_name(ps->index, wanted[0].place.pack), pack);
-    pthread_rwlock_unlock(&ps->lock);
-    CLEANUP_FREE uint8_t *bytes = malloc(end - start);
-    int r = bytes == NULL ? cr_error_errno(&why, -ENOMEM, "reading pack '%s'", pack)
-                          : ps->blobs->ops->read(ps->blobs, CR_SPACE_PACKS, pack, bytes,
-                                                 end - start, start, &why);
-    for (size_t i = 0; i < count; i++) {
-        struct cr_error each = {0};
-        int result = 0;
-        if (r < 0)
-            result = cr_error_set(&each, r, "chunk '%s' cannot be read from pack '%s': %.300s",
-                                  cr_id_format(&ids[wanted[i].index], hex), pack, why.text);
-        int stop = sink(context, wanted[i].index, result,
-                        r < 0 ? NULL : bytes + (wanted[i].place.offset - start),
-                        r < 0 ? 0 : wanted[i].place.frame_len, &each);
-        if (stop != 0)
-            return stop;
-    }
-    return 0;
-}
-
-static int packstore_chunks_get(struct cr_store *store, const struct cr_id *ids, size_t count,
-                                cr_frame_sink *sink, void *context, struct cr_error *err)
-{
-    struct packstore *ps = packstore_of(store);
-    CLEANUP_FREE struct wanted *wanted = cr_calloc(count + 1, sizeof(*wanted));
-    CLEANUP_FREE size_t *missing = cr_calloc(count, sizeof(*missing));
-    if (wanted == NULL || missing == NULL)
-        return cr_error_errno(err, -ENOMEM, "reading %zu chunks", count);
-    size_t found, lost;
-    lookup(ps, ids, count, wanted, &found, missing, &lost);
-    if (lost > 0) {
-        int r = index_refresh(ps, err);
-        if (r < 0)
-            return r;
-        lookup(ps, ids, count, wanted, &found, missing, &lost);
-    }
-    for (size_t i = 0; i < lost; i++) {
-        struct cr_error why = {0};
-        int result = missing_error(ps, &ids[missing[i]], &why);
-        int stop = sink(context, missing[i], result, NULL, 0, &why);
-        if (stop != 0)
-            return stop;
-    }
-    qsort(wanted, found, sizeof(*wanted), by_place);
-    for (size_t from = 0, to; from < found; from = to) {
-        const struct cr_place *first = &wanted[from].place;
-        for (to = from + 1; to < found; to++) {
-            const struct cr_place *last = &wanted[to - 1].place, *next = &wanted[to].place;
-            if (next->pack != first->pack ||
-                next->offset > last->offset + last->frame_len + RUN_GAP ||
-                next->offset + next->frame_len - first->offset > RUN_MAX)
-                break;
-        }
-        int stop = run_read(ps, ids, wanted + from, to - from, sink, context);
-        if (stop != 0)
-            return stop;
-    }
-    return 0;
-}
+/* Heads whose hash is remembered, to tell news from what is known. */
+#define HEADS_SEEN_MAX 4096
 
 static enum cr_space space_of(enum cr_kind kind)
 {
@@ -313,7 +72,21 @@ static int packstore_object_get(struct cr_store *store, enum cr_kind kind, const
 static int packstore_head_get(struct cr_store *store, const char *name, struct cr_buf *head,
                               struct cr_error *err)
 {
-    return packstore_blob_get(packstore_of(store), CR_SPACE_HEADS, name, head, err);
+    struct packstore *ps = packstore_of(store);
+    size_t before = head->len;
+    int r = packstore_blob_get(ps, CR_SPACE_HEADS, name, head, err);
+    if (r < 0)
+        return r;
+    struct cr_id hash;
+    cr_hash(head->data + before, head->len - before, &hash);
+    pthread_rwlock_wrlock(&ps->lock);
+    if (ps->heads_seen.count >= HEADS_SEEN_MAX)
+        cr_idset_done(&ps->heads_seen);
+    /* A head not seen before may lead to packs that were not there at the last look. */
+    if (cr_idset_add(&ps->heads_seen, &hash) != 0)
+        atomic_store(&ps->quiet_until_ms, 0);
+    pthread_rwlock_unlock(&ps->lock);
+    return 0;
 }
 
 struct name_filter {
@@ -341,6 +114,7 @@ static int packstore_heads_list(struct cr_store *store, cr_name_sink *sink, void
 
 /* --- writing --------------------------------------------------------------------------------- */
 
+/* What a collector has condemned counts as absent: it is written again, and so stays. */
 static int packstore_chunks_have(struct cr_store *store, const struct cr_id *ids, size_t count,
                                  bool *have, struct cr_error *err)
 {
@@ -349,22 +123,25 @@ static int packstore_chunks_have(struct cr_store *store, const struct cr_id *ids
     (void)err;
     pthread_rwlock_rdlock(&ps->lock);
     for (size_t i = 0; i < count; i++)
-        have[i] = cr_index_find(ps->index, &ids[i], &place);
+        have[i] = cr_index_find(ps->index, &ids[i], &place) && !place.condemned;
     pthread_rwlock_unlock(&ps->lock);
     return 0;
 }
 
+/* The lock is a lease; what others stored or condemned before we hold it is known when we do. */
 static int packstore_image_lock(struct cr_store *store, const char *name,
                                 struct cr_store_lock **ret_lock, struct cr_error *err)
 {
     struct packstore *ps = packstore_of(store);
-    int r = ps->blobs->ops->lock(ps->blobs, name, ret_lock, err);
+    struct cr_store_lock *lock;
+    int r = ps->blobs->ops->lock(ps->blobs, name, &lock, err);
     if (r < 0)
         return r;
-    /* What others stored before we became the writer need not be stored again. */
-    r = index_refresh(ps, err);
+    r = packstore_look(ps, lock, err);
     if (r < 0)
-        ps->blobs->ops->unlock(ps->blobs, *ret_lock);
+        ps->blobs->ops->unlock(ps->blobs, lock);
+    else
+        *ret_lock = lock;
     return r;
 }
 
@@ -385,6 +162,7 @@ static int packstore_pack_put(struct cr_store *store, const struct cr_pack *pack
         return r;
     pthread_rwlock_wrlock(&ps->lock);
     r = cr_index_add_pack(ps->index, name, pack->entries, pack->count);
+    cr_index_revive(ps->index, name); /* by the put */
     pthread_rwlock_unlock(&ps->lock);
     return r < 0 ? cr_error_errno(err, r, "indexing pack '%s'", hex) : 0;
 }
@@ -397,7 +175,8 @@ static int packstore_object_put(struct cr_store *store, enum cr_kind kind, const
     char hex[CR_ID_HEX];
     /* One that is there is trusted only after a look: a damaged one is written again. */
     CLEANUP_BUF struct cr_buf plain = CR_BUF_INIT(cr_kinds[kind].plain_max);
-    *ret_new = cr_store_object_read(store, kind, id, &plain, NULL) < 0;
+    *ret_new = packstore_object_condemned(ps, kind, id) ||
+               cr_store_object_read(store, kind, id, &plain, NULL) < 0;
     if (!*ret_new)
         return 0;
     return ps->blobs->ops->put(ps->blobs, space_of(kind), cr_id_format(id, hex), frame, frame_len,
@@ -451,7 +230,7 @@ static int packstore_stat(struct cr_store *store, struct cr_store_stat *ret_stat
 {
     struct packstore *ps = packstore_of(store);
     struct space_sum sums[CR_SPACE_COUNT];
-    int r = index_refresh(ps, err);
+    int r = packstore_refresh(ps, false, err);
     for (int i = 0; i < CR_SPACE_COUNT && r == 0; i++) {
         sums[i] = (struct space_sum){.ps = ps, .space = (enum cr_space)i};
         struct name_filter filter = {.sink = space_add, .context = &sums[i]};
@@ -481,7 +260,7 @@ static int packstore_damaged_list(struct cr_store *store, cr_name_sink *sink, vo
                                   struct cr_error *err)
 {
     struct packstore *ps = packstore_of(store);
-    int r = index_refresh(ps, err);
+    int r = packstore_refresh(ps, false, err);
     pthread_rwlock_rdlock(&ps->lock);
     for (size_t i = 0; i < ps->damaged.count && r == 0; i++) {
         char hex[CR_ID_HEX], line[CR_ID_HEX + CR_ERROR_BYTES + 2];
@@ -496,12 +275,34 @@ static int packstore_damaged_list(struct cr_store *store, cr_name_sink *sink, vo
 static void packstore_close(struct cr_store *store)
 {
     struct packstore *ps = packstore_of(store);
-    ps->blobs->ops->close(ps->blobs);
+    if (ps->blobs != NULL)
+        ps->blobs->ops->close(ps->blobs);
     cr_index_free(ps->index);
+    for (int i = 0; i < CR_SPACE_COUNT; i++)
+        cr_idset_done(&ps->condemned[i]);
+    cr_idset_done(&ps->heads_seen);
     free(ps->damaged.list);
     pthread_mutex_destroy(&ps->refresh_mutex);
     pthread_rwlock_destroy(&ps->lock);
     free(ps);
+}
+
+/* --- being told of new heads ----------------------------------------------------------------- */
+
+static int packstore_watch(struct cr_store *store, cr_store_changed *changed, void *context,
+                           struct cr_error *err)
+{
+    struct cr_blobs *blobs = packstore_of(store)->blobs;
+    if (blobs->ops->watch == NULL)
+        return cr_error_set(err, -ENOTSUP, "store '%s' cannot tell when a head changes",
+                            store->uri);
+    return blobs->ops->watch(blobs, changed, context, err);
+}
+
+static bool packstore_watching(struct cr_store *store)
+{
+    struct cr_blobs *blobs = packstore_of(store)->blobs;
+    return blobs->ops->watching != NULL && blobs->ops->watching(blobs);
 }
 
 static const struct cr_store_ops packstore_ops = {
@@ -513,6 +314,7 @@ static const struct cr_store_ops packstore_ops = {
     .chunks_have = packstore_chunks_have,
     .image_lock = packstore_image_lock,
     .image_unlock = packstore_image_unlock,
+    .keep = packstore_keep,
     .pack_put = packstore_pack_put,
     .object_put = packstore_object_put,
     .sync = packstore_sync,
@@ -523,8 +325,15 @@ static const struct cr_store_ops packstore_ops = {
     .side_put = packstore_side_put,
     .side_replace = packstore_side_replace,
     .side_remove = packstore_side_remove,
+    .watch = packstore_watch,
+    .watching = packstore_watching,
     .damaged_list = packstore_damaged_list,
 };
+
+bool packstore_is(const struct cr_store *store)
+{
+    return store->ops == &packstore_ops;
+}
 
 int cr_packstore_new(struct cr_blobs *blobs, struct cr_store **ret_store, struct cr_error *err)
 {
@@ -536,6 +345,7 @@ int cr_packstore_new(struct cr_blobs *blobs, struct cr_store **ret_store, struct
     }
     ps->base.ops = &packstore_ops;
     ps->blobs = blobs;
+    ps->clock_ms = packstore_clock_ms;
     pthread_rwlock_init(&ps->lock, NULL);
     pthread_mutex_init(&ps->refresh_mutex, NULL);
     *ret_store = &ps->base;

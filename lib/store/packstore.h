@@ -6,6 +6,7 @@
 #include "lib/store/index.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 struct pack_damage {
     struct cr_id name;
@@ -21,12 +22,22 @@ struct pack_damages {
 struct packstore {
     struct cr_store base;
     struct cr_blobs *blobs;
-    pthread_rwlock_t lock;         /* over index and damaged */
-    pthread_mutex_t refresh_mutex; /* one refresh at a time */
+    pthread_rwlock_t lock; /* over index, damaged, condemned and heads_seen */
     struct cr_index *index;
-    struct pack_damages damaged;  /* what the last refresh found */
-    struct pack_damages newfound; /* of the refresh under way; belongs to refresh_mutex */
+    struct pack_damages damaged;               /* what the last refresh found */
+    struct cr_idset condemned[CR_SPACE_COUNT]; /* segments and manifests; packs: in the index */
+    struct cr_idset heads_seen;                /* hashes */
+    pthread_mutex_t refresh_mutex;             /* one refresh at a time; over these three: */
+    struct pack_damages newfound;              /* of the refresh under way */
+    bool news;                                 /* the refresh under way found or missed a pack */
+    bool refresh_worked;                       /* the last one */
+    _Atomic(uint64_t) refreshes;               /* begun so far */
+    _Atomic(int64_t) quiet_until_ms;           /* until then no refresh for an id that is missing */
+    int64_t (*clock_ms)(void);                 /* monotonic; tests have one of their own */
 };
+
+/* Is this a store on top of blobs? Then packstore_of may be used. */
+bool packstore_is(const struct cr_store *store);
 
 static inline struct packstore *packstore_of(struct cr_store *store)
 {
@@ -36,6 +47,42 @@ static inline struct packstore *packstore_of(struct cr_store *store)
 /* Append a whole blob of at most out->max bytes in all. */
 int packstore_blob_get(struct packstore *ps, enum cr_space space, const char *name,
                        struct cr_buf *out, struct cr_error *err);
+
+/* The blob of CR_SPACE_STATE that holds the generation of the last collection, in digits. */
+#define PACKSTORE_GENERATION "generation"
+
+/* --- packindex.c ------------------------------------------------------------------------------ */
+
+int64_t packstore_clock_ms(void);
+
+/* Read and parse the footer of a pack; *ret_entries is the caller's. -EBADMSG when it is damaged.
+ */
+int packstore_footer_read(struct packstore *ps, const struct cr_id *name,
+                          struct cr_pack_entry **ret_entries, uint32_t *ret_count,
+                          struct cr_error *err);
+
+/*
+ * List the packs. `for_missing`: because of an id that is not in the index, which is not done again
+ * within a second of a time when nothing had changed, unless a head was read since that is new.
+ */
+int packstore_refresh(struct packstore *ps, bool for_missing, struct cr_error *err);
+
+/* The generation of the last collection, 0 where there was none or it cannot be made out. */
+int packstore_generation(struct packstore *ps, uint64_t *ret_generation, struct cr_error *err);
+
+/* What a publisher does when it has its lease: see gc.h. */
+int packstore_look(struct packstore *ps, struct cr_store_lock *lock, struct cr_error *err);
+
+/* Was the segment or manifest condemned when somebody looked? */
+bool packstore_object_condemned(struct packstore *ps, enum cr_kind kind, const struct cr_id *id);
+
+int packstore_keep(struct cr_store *store, enum cr_kind kind, const struct cr_id *ids, size_t count,
+                   struct cr_error *err);
+
+/* --- packread.c ------------------------------------------------------------------------------- */
+
+int packstore_chunks_get(struct cr_store *store, const struct cr_id *ids, size_t count,
+                         cr_frame_sink *sink, void *context, struct cr_error *err);
 
 /* --- packside.c: as in cr_store_ops -------------------------------------------------------------
  */

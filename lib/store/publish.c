@@ -240,6 +240,55 @@ static int base_resize(struct cr_publish *p, struct cr_error *err)
     return r < 0 ? r : cr_publish_chunk(p, 0, last, plain, err);
 }
 
+/* The base was found before we had the lock: is it still a version of its image? */
+static int base_check(struct cr_publish *p, struct cr_error *err)
+{
+    const struct cr_ref *ref = cr_version_ref(p->base);
+    struct cr_head head;
+    char text[CR_REF_TEXT];
+    int r = cr_store_head_read(p->store, ref->name, &head, NULL, err);
+    if (r < 0)
+        return r;
+    const struct cr_version_info *info = cr_head_find(&head, ref->number);
+    if (info == NULL || !cr_id_equal(&info->root, &cr_version_info(p->base)->root))
+        r = cr_error_set(
+            err, -ENOENT,
+            "publishing image '%s': its base '%s' was removed meanwhile; `carrel image "
+            "log %s` shows what there is",
+            p->name, cr_ref_format(ref, text), ref->name);
+    cr_head_done(&head);
+    return r;
+}
+
+/*
+ * What is taken over from a version of another image must outlive its removal. In a version of our
+ * own image nobody can remove it while we hold the lock.
+ */
+static int base_keep(struct cr_publish *p, struct cr_error *err)
+{
+    const struct cr_store_ops *ops = p->store->ops;
+    const struct cr_manifest *from = cr_version_manifest(p->base);
+    const struct cr_ref *ref = cr_version_ref(p->base);
+    char text[CR_REF_TEXT];
+    int r = 0;
+    if (strcmp(ref->name, p->name) == 0 || ops->keep == NULL)
+        return 0;
+    for (uint32_t i = 0; i < from->segment_count && r == 0; i++) {
+        const struct cr_id *ids = NULL;
+        r = ops->keep(p->store, CR_SEGMENT, &from->segments[i], 1, err);
+        if (r == 0)
+            r = cr_version_segment(p->base, i, &ids, err);
+        if (r == 0 && ids != NULL)
+            r = ops->keep(p->store, CR_CHUNK, ids, cr_segment_chunks(from->disk_bytes, i), err);
+    }
+    if (r == -ENOENT)
+        cr_error_set(err, r,
+                     "publishing image '%s': its base '%s' was removed and is being collected; "
+                     "choose another base",
+                     p->name, cr_ref_format(ref, text));
+    return r < 0 ? r : 0; /* 1: nothing is condemned */
+}
+
 int cr_publish_begin(struct cr_store *store, const char *name, uint64_t disk_bytes,
                      struct cr_version *base, struct cr_publish **ret_publish, struct cr_error *err)
 {
@@ -268,6 +317,10 @@ int cr_publish_begin(struct cr_store *store, const char *name, uint64_t disk_byt
         memcpy(p->manifest.segments, from->segments, shared * sizeof(*from->segments));
     }
     r = store->ops->image_lock(store, name, &p->lock, err);
+    if (r == 0 && base != NULL)
+        r = base_check(p, err);
+    if (r == 0 && base != NULL)
+        r = base_keep(p, err);
     if (r == 0 && base != NULL)
         r = base_resize(p, err);
     if (r < 0)

@@ -93,6 +93,14 @@ struct cr_store_ops {
     int (*image_lock)(struct cr_store *store, const char *name, struct cr_store_lock **ret_lock,
                       struct cr_error *err);
     void (*image_unlock)(struct cr_store *store, struct cr_store_lock *lock);
+    /*
+     * The holder of a lock will refer to objects that it has not written: those of a version of
+     * another image, which may be removed any moment. What a collector has condemned of them is
+     * revived. Returns 0, 1 when nothing at all is condemned (no need to ask for more), or -ENOENT
+     * when one was just collected.
+     */
+    int (*keep)(struct cr_store *store, enum cr_kind kind, const struct cr_id *ids, size_t count,
+                struct cr_error *err);
     /* Store a finished pack under its name. */
     int (*pack_put)(struct cr_store *store, const struct cr_pack *pack, const struct cr_id *name,
                     struct cr_error *err);
