@@ -3,8 +3,8 @@
 
 PACKAGES_BUILD := gcc libc6-dev pkgconf nbdkit-plugin-dev libnbd-dev libvirt-dev \
 	libcurl4-openssl-dev libssl-dev libzstd-dev libjansson-dev libmicrohttpd-dev libgnutls28-dev \
-	libblkid-dev libext2fs-dev ntfs-3g-dev librados-dev
-PACKAGES_RUN := nbdkit libnbd-bin qemu-system-x86 qemu-utils qemu-block-extra ovmf \
+	libblkid-dev libext2fs-dev ntfs-3g-dev libguestfs-dev librados-dev
+PACKAGES_RUN := linux-image-amd64 nbdkit libnbd-bin qemu-system-x86 qemu-utils qemu-block-extra ovmf \
 	libvirt-daemon libvirt-daemon-driver-qemu xfsprogs ntfs-3g qemu-system-common fuse3
 PACKAGES_TEST := libcmocka-dev curl jq strace gnutls-bin e2fsprogs fdisk mtools dosfstools \
 	syslinux syslinux-common syslinux-efi busybox-static mandoc fio openssl python3 zstd \

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* carrel image diff NAME@A NAME@B: by ids alone, no chunk is read */
+/* carrel image diff NAME@A NAME@B: by ids alone, no chunk is read; --files looks into
+ * the file systems as well */
 #include "image-tools/commands.h"
+#include "image-tools/diff_files.h"
 #include "image-tools/output.h"
 #include "image-tools/stop.h"
 #include "lib/base/mem.h"
@@ -141,8 +143,11 @@ int cmd_image_diff(struct cli *cli, struct cr_error *err)
     char text_a[CR_REF_TEXT], text_b[CR_REF_TEXT];
     cr_ref_format(cr_version_ref(a), text_a);
     cr_ref_format(cr_version_ref(b), text_b);
-    if (cli_has(cli, OPT_JSON))
-        return output_json(difference_json(&d, text_a, text_b), err);
-    difference_print(&d, text_a, text_b);
-    return 0;
+    if (!cli_has(cli, OPT_JSON)) {
+        difference_print(&d, text_a, text_b);
+        return cli_has(cli, OPT_FILES) ? diff_files(cli, store, a, b, NULL, err) : 0;
+    }
+    CLEANUP(json_cleanup) json_t *json = difference_json(&d, text_a, text_b);
+    r = cli_has(cli, OPT_FILES) ? diff_files(cli, store, a, b, json, err) : 0;
+    return r < 0 ? r : output_json(TAKE_PTR(json), err);
 }

@@ -42,6 +42,11 @@ static const struct option log_options[] = {
     {0},
 };
 
+static const struct option diff_options[] = {
+    {OPT_FILES, "files", NULL, "list the files that were added, removed and changed"},
+    {0},
+};
+
 static const struct option promote_options[] = {
     {OPT_AT, "at", "DATE", "from this moment on, not at once"},
     {OPT_MESSAGE, "message", "TEXT", "say why"},
@@ -87,7 +92,8 @@ const struct command commands[] = {
     {"image", "show", "NAME[@N]", "show one version", NULL, cmd_image_show},
     {"image", "log", "NAME", "show the versions of an image and what each was made from",
      log_options, cmd_image_log},
-    {"image", "diff", "NAME@A NAME@B", "tell how two versions differ", NULL, cmd_image_diff},
+    {"image", "diff", "NAME@A NAME@B", "tell how two versions differ", diff_options,
+     cmd_image_diff},
     {"image", "verify", "NAME[@N]", "read all of a version and list what is damaged", NULL,
      cmd_image_verify},
     {"image", "export", "NAME[@N] FILE", "write a version to a disk image", export_options,

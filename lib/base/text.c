@@ -2,6 +2,7 @@
 #include "lib/base/text.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Bytes of the well-formed, printable character at `p`; 0 when it is none. */
@@ -45,6 +46,27 @@ const char *cr_text_clean(const char *text, char *out, size_t out_size)
             break;
         if (len == 0) {
             out[used++] = '?';
+            text++;
+        } else {
+            memcpy(out + used, text, len);
+            used += len;
+            text += len;
+        }
+    }
+    out[used] = '\0';
+    return out;
+}
+
+const char *cr_text_escape(const char *text, char *out, size_t out_size)
+{
+    size_t used = 0;
+    while (*text != '\0') {
+        size_t len = plain_char(text);
+        bool escape = len == 0 || *text == '\\';
+        if (used + (escape ? 4 : len) >= out_size)
+            break;
+        if (escape) {
+            used += (size_t)snprintf(out + used, out_size - used, "\\x%02x", (unsigned char)*text);
             text++;
         } else {
             memcpy(out + used, text, len);

@@ -13,3 +13,9 @@ bool cr_text_is_plain(const char *text);
  * store must not steer the terminal. Returns `out`.
  */
 const char *cr_text_clean(const char *text, char *out, size_t out_size);
+
+/*
+ * The same, but so that no two texts look alike: every byte that is not plain, and the backslash,
+ * as \xHH. Four times the length of the text, and 1, is always enough. Returns `out`.
+ */
+const char *cr_text_escape(const char *text, char *out, size_t out_size);

@@ -71,8 +71,8 @@ refuses 1 "image 'a' has no channel 'beta'" "$carrel" image rollback a:beta
 refuses 1 "give --to or --end, not both" "$carrel" image rollback a:stable --to 2 --end
 "$carrel" image rollback a:stable --to 3 >/dev/null
 points stable 3
-refuses 1 "'a@3' stays: channel 'a:late' will point at it from 2031-05-01" bash -c \
-    '"$0" image rollback a:stable >/dev/null && "$0" image rm a@3' "$carrel"
+"$carrel" image rollback a:stable >/dev/null
+refuses 1 "'a@3' stays: channel 'a:late' will point at it from 2031-05-01" "$carrel" image rm a@3
 
 # History: who, when, why, newest first.
 "$carrel" image log a --channel stable --json | jq -e 'map(.kind) ==

@@ -1,6 +1,7 @@
 #!/bin/bash
 # An export name and a seat's --image may name a channel: they get the version that it points at then,
 # and a promotion reaches the next one who asks, also through a server.
+# shellcheck disable=SC2016 # what nbdkit runs expands there
 set -euo pipefail
 . "$PWD/tests/harness/lib.sh"
 . "${OLDPWD}/tests/harness/nbd.sh"

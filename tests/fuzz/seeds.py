@@ -207,13 +207,28 @@ def freelists(_):
     yield "words", b"something else\n"
 
 
+def filelists(_):
+    one = b"fs sda1 ext4\0f 420 0 0 12 1700000000 5 /etc/passwd\0"
+    yield "nothing", b"end 0\0"
+    yield "one", one + b"end 1\0"
+    yield "kinds", one + b"fs sda2 ntfs\0d 493 0 0 0 0 0 /a\0l 511 1 2 3 -4 0 /b c\n\0unread sdb swap\0end 3\0"
+    yield "empty", b""
+    yield "cut", one + b"end 1"
+    yield "count", one + b"end 2\0"
+    yield "twice", one + one + b"end 2\0"
+    yield "no-fs", one[13:] + b"end 1\0"
+    yield "not-plain", b"fs s\x1b[1m ext4\0end 0\0"
+    yield "bytes", b"fs s e\0f 0 0 0 9223372036854775807 -9223372036854775807 999999999 /\xff\x1b\0end 1\0"
+    yield "behind", b"end 0\0end 0\0"
+
+
 def main():
     files, _ = generate.vectors()
     targets = {
         "manifest": manifests(files["manifest"]), "segment": segments(files["segment-2"]),
         "pack_footer": pack_footers(files["pack"]), "head": heads(files["head"], files["head-1"]),
         "ref": refs(None), "object": objects(files),
-        "freelist": freelists(None),
+        "freelist": freelists(None), "filelist": filelists(None),
     }
     for target, seeds in targets.items():
         folder = os.path.join(here, "corpus", target)
