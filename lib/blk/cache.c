@@ -42,23 +42,30 @@ static struct shard *shard_of(struct cr_cache *cache, const struct cr_id *id)
 /* --- the budget; no lock is held ----------------------------------------------------- */
 
 /*
- * The shards take turns giving up one entry each, the old only where no shard has too many of the
- * young, until the budget holds or all is in use.
+ * The shards take turns giving up one entry each, until the budget holds or all is in use: the old
+ * only where the young have no more than their share. What is in use (a large batch on its way)
+ * does not push out the old; it goes when it is released.
  */
 static void shrink(struct cr_cache *cache)
 {
     unsigned fruitless = 0;
+    uint64_t young = 0, all = 0; /* bytes in the shards since the last victim */
     while (atomic_load(&cache->bytes) > cache->max_bytes && fruitless < 2 * SHARDS) {
         struct shard *shard =
             &cache->shards[atomic_fetch_add(&cache->evict_next, 1) & (SHARDS - 1)];
+        if (fruitless == SHARDS && young * YOUNG_SHARE > all)
+            return;
         pthread_mutex_lock(&shard->lock);
         struct entry *victim = cr_shard_evict(shard, fruitless >= SHARDS);
+        young += shard->young.bytes;
+        all += shard->young.bytes + shard->old.bytes;
         pthread_mutex_unlock(&shard->lock);
         if (victim == NULL) {
             fruitless++;
             continue;
         }
         fruitless = 0;
+        young = all = 0;
         atomic_fetch_sub(&cache->bytes, cr_shard_entry_cost(victim->pub.len));
         cr_shard_entry_free(victim);
     }

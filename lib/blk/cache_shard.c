@@ -14,8 +14,7 @@
  * disk that is read in pieces of 4 KiB asks for each chunk sixteen times in a row.
  */
 #define APART_ARRIVALS 4U
-#define APART_MS       100U
-#define YOUNG_SHARE    4U /* the young are dropped first while they have more than 1/4 of a shard */
+#define APART_MS       20U
 
 #define GHOSTS_MIN     64U /* of a shard; a power of two, as the maximum is */
 #define GHOSTS_MAX     4096U
@@ -189,9 +188,11 @@ static struct entry *old_evict(struct shard *shard)
 struct entry *cr_shard_evict(struct shard *shard, bool any)
 {
     struct entry *victim = NULL;
+    /* When the young are all in use they do not push out the old: they go when they are released.
+     */
     if (shard->young.bytes * YOUNG_SHARE > shard->young.bytes + shard->old.bytes)
-        victim = young_evict(shard);
-    if (victim == NULL && any)
+        return young_evict(shard);
+    if (any)
         victim = old_evict(shard);
     if (victim == NULL && any)
         victim = young_evict(shard);

@@ -19,6 +19,8 @@
 #define SHARD_BITS 6
 #define SHARDS     (1U << SHARD_BITS)
 #define CACHE_LINE 64
+/* The young are dropped first while they have more than 1/4 of the memory. */
+#define YOUNG_SHARE 4U
 
 struct flight;
 

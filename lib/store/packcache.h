@@ -17,6 +17,11 @@
 
 #include "lib/store/blobs.h"
 
+/* Memory as the kind of store asks for it: 256 MiB over Ceph, none over a folder, whose packs the
+ * kernel keeps in memory anyway. */
+#define CR_PACKCACHE_USUAL UINT64_MAX
+
+/* With neither memory nor folder the cache only counts. */
 struct cr_packcache_options {
     uint64_t memory_bytes; /* 0 = none */
     const char *folder;    /* NULL = none; borrowed for the call */
@@ -50,9 +55,8 @@ int cr_packcache_new(struct cr_blobs *inner, const struct cr_packcache_options *
 void cr_packcache_stat(struct cr_packcache *cache, struct cr_packcache_stat *ret_stat);
 
 /*
- * Open a store with a pack cache in it. `ret_cache` (may be NULL) ends with the store; *ret_cache
- * is NULL for a store that has no packs to be seen (https) while `options` ask for nothing;
- * -ENOTSUP when they do.
+ * Open a store with a pack cache in it. `ret_cache` (may be NULL) ends with the store. It is NULL
+ * for a server over HTTPS, which shows no packs; -ENOTSUP when `options` ask for any there.
  */
 int cr_store_open_cached(const char *uri, const struct cr_packcache_options *options,
                          struct cr_store **ret_store, struct cr_packcache **ret_cache,

@@ -97,10 +97,17 @@ static int server_start(struct program *program, struct cr_error *err)
     const struct options *options = &program->options;
     cr_https_register();
     cr_rados_register();
-    int r = cr_store_open(options->store, &server->store, err);
+    const struct cr_packcache_options packs = {
+        .memory_bytes = options->pack_cache_bytes,
+        .folder = options->pack_cache_folder,
+        .folder_bytes = options->pack_cache_folder_bytes,
+    };
+    int r = cr_store_open_cached(options->store, &packs, &server->store, &server->packs, err);
     if (r < 0)
         return r;
     r = frames_new(server->store, options->cache_bytes, &server->frames);
+    if (r == 0)
+        r = heads_new(server->store, &server->heads);
     if (r < 0)
         return cr_error_errno(err, r, "make the cache");
     server->idle_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -264,6 +271,7 @@ static void program_stop(struct program *program)
     service_free(program->metrics);
     frames_free(program->server.frames);
     cr_store_close(program->server.store);
+    heads_free(program->server.heads);
     tls_files_done(&program->files);
     if (program->server.idle_fd >= 0)
         close(program->server.idle_fd);

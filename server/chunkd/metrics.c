@@ -2,6 +2,7 @@
 #include "server/chunkd/metrics.h"
 
 #include "lib/base/mem.h"
+#include "lib/store/blobs.h"
 #include "server/chunkd/routes.h"
 #include "server/chunkd/server.h"
 
@@ -58,6 +59,43 @@ static int reads_format(const struct frames_stat *stat, struct cr_buf *out)
     return r;
 }
 
+/* What the place where the store lives was asked for, and what the packs in memory saved. */
+static int packs_format(struct server *server, struct cr_buf *out)
+{
+    struct cr_packcache_stat stat;
+    if (server->packs == NULL)
+        return 0;
+    cr_packcache_stat(server->packs, &stat);
+    int r = cr_buf_printf(out, "# HELP carrel_chunkd_backend_reads_total Reads of the place where "
+                               "the store lives.\n"
+                               "# TYPE carrel_chunkd_backend_reads_total counter\n");
+    for (size_t i = 0; r == 0 && i < CR_SPACE_COUNT; i++)
+        r = cr_buf_printf(out, "carrel_chunkd_backend_reads_total{space=\"%s\"} %" PRIu64 "\n",
+                          cr_space_names[i], stat.reads[i]);
+    if (r == 0)
+        r = cr_buf_printf(out, "# HELP carrel_chunkd_backend_read_bytes_total Bytes of them.\n"
+                               "# TYPE carrel_chunkd_backend_read_bytes_total counter\n");
+    for (size_t i = 0; r == 0 && i < CR_SPACE_COUNT; i++)
+        r = cr_buf_printf(out, "carrel_chunkd_backend_read_bytes_total{space=\"%s\"} %" PRIu64 "\n",
+                          cr_space_names[i], stat.read_bytes[i]);
+    const struct {
+        const char *name, *type, *help;
+        uint64_t value;
+    } plain[] = {
+        {"pack_hits_total", "counter", "Reads answered from a pack in memory.", stat.hits},
+        {"pack_waits_total", "counter", "Of them, after another request's load.", stat.waits},
+        {"pack_loads_total", "counter", "Packs read whole from the store.", stat.loads},
+        {"pack_folder_loads_total", "counter", "Packs read from the folder.", stat.folder_loads},
+        {"pack_damaged_total", "counter", "Kept packs that did not verify.", stat.damaged},
+        {"pack_evictions_total", "counter", "Packs dropped from memory.", stat.evictions},
+        {"pack_bytes", "gauge", "Memory that packs use.", stat.memory_bytes},
+        {"pack_folder_bytes", "gauge", "Disk that the folder of packs uses.", stat.folder_bytes},
+    };
+    for (size_t i = 0; r == 0 && i < CR_ARRAY_LEN(plain); i++)
+        r = one(out, plain[i].name, plain[i].type, plain[i].help, plain[i].value);
+    return r;
+}
+
 int metrics_format(struct server *server, struct cr_buf *out)
 {
     struct metrics *m = &server->metrics;
@@ -86,6 +124,7 @@ int metrics_format(struct server *server, struct cr_buf *out)
         {"store_corrupted_total", "counter", "Stored objects refused because they are corrupted.",
          stat.corrupted},
         {"store_errors_total", "counter", "Reads of the store that failed.", stat.errors},
+        {"head_hits_total", "counter", "Heads answered from memory.", heads_hits(server->heads)},
         {"draining", "gauge", "1 while the server is going down.", atomic_load(&server->draining)},
     };
     int r = cr_buf_printf(out, "# HELP carrel_chunkd_build_info The version of carrel-chunkd.\n"
@@ -95,6 +134,8 @@ int metrics_format(struct server *server, struct cr_buf *out)
         r = requests_format(m, out);
     if (r == 0)
         r = reads_format(&stat, out);
+    if (r == 0)
+        r = packs_format(server, out);
     for (size_t i = 0; r == 0 && i < CR_ARRAY_LEN(plain); i++)
         r = one(out, plain[i].name, plain[i].type, plain[i].help, plain[i].value);
     return r;

@@ -4,6 +4,7 @@
 #include "lib/base/limits.h"
 #include "lib/base/mem.h"
 #include "lib/base/num.h"
+#include "lib/store/packcache.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -31,6 +32,12 @@ static const struct setting {
      "also serve /metrics and /healthz as plain HTTP on this loopback address"},
     {"cache-bytes", "SIZE", SIZE, offsetof(struct options, cache_bytes), CR_MIB, UINT64_MAX,
      "memory for chunks that were asked for lately (default 1G)"},
+    {"pack-cache", "SIZE", SIZE, offsetof(struct options, pack_cache_bytes), 0, CR_TIB,
+     "memory for whole packs (default 256M for a store in Ceph, none for a folder)"},
+    {"pack-cache-dir", "DIR", TEXT, offsetof(struct options, pack_cache_folder), 0, 0,
+     "also keep packs in this folder on a local disk, over restarts"},
+    {"pack-cache-disk", "SIZE", SIZE, offsetof(struct options, pack_cache_folder_bytes),
+     16 * CR_MIB, UINT64_MAX, "how much that folder may hold (default 16G)"},
     {"threads", "N", NUMBER, offsetof(struct options, threads), 1, CR_HTTP_THREADS_MAX,
      "threads that talk to clients (default: one for each CPU)"},
     {"connections", "N", NUMBER, offsetof(struct options, connections), 1, CR_HTTP_CONNECTIONS_MAX,
@@ -127,6 +134,8 @@ int options_parse(int argc, char **argv, struct options *ret_options, struct cr_
                                    (int)i + 1};
     struct options options = {
         .cache_bytes = CR_GIB,
+        .pack_cache_bytes = CR_PACKCACHE_USUAL,
+        .pack_cache_folder_bytes = 16 * CR_GIB,
         .threads = cpu_count(),
         .connections = 8192,
         .drain_s = 60,

@@ -17,6 +17,9 @@ struct options {
     const char *pki;            /* folder, or NULL with no_tls */
     bool no_tls;
     uint64_t cache_bytes;
+    uint64_t pack_cache_bytes;     /* CR_PACKCACHE_USUAL when not said */
+    const char *pack_cache_folder; /* NULL = none */
+    uint64_t pack_cache_folder_bytes;
     unsigned threads;
     unsigned connections;
     unsigned drain_s;

@@ -95,8 +95,15 @@ static int head_check(struct request *request)
     return 0;
 }
 
+static bool head_look(struct request *request)
+{
+    cr_buf_init(&request->text, CR_HEAD_BYTES_MAX);
+    return heads_peek(request->server->heads, request->name, &request->text);
+}
+
 static void head_read(struct request *request)
 {
+    uint64_t seen = heads_seen(request->server->heads);
     struct cr_store *store = request->server->store;
     cr_buf_init(&request->text, CR_HEAD_BYTES_MAX);
     int r = store->ops->head_get(store, request->name, &request->text, &request->err);
@@ -111,6 +118,8 @@ static void head_read(struct request *request)
     }
     if (r < 0 && r != -ENOENT)
         refuse_errno(request, r);
+    if (r == 0)
+        heads_keep(request->server->heads, request->name, &request->text, seen);
 }
 
 /* --- /v1/deltas/NAME, /v1/records/NAME, /v1/trust/NAME -----------------------------------------
@@ -223,7 +232,7 @@ const struct route routes[ROUTE_COUNT] = {
      .type = "application/json"},
     {.name = "image",
      .path = "/v1/images/",
-     .look = always_read,
+     .look = head_look,
      .read = head_read,
      .reply = reply_text,
      .type = "application/vnd.carrel.head"},

@@ -10,7 +10,8 @@
  *        │
  *      routes.c    the table: path -> what to do;  reply.c  the answers as HTTP
  *        │
- *      frames.c    the hot cache over the store;  metrics.c  counters
+ *      frames.c    the hot cache over the store;  heads.c  heads while they are watched;
+ *                  metrics.c  counters
  *
  * A route answers at once from memory, in the thread that talks to the client, or its connection is
  * laid aside while a thread of the pool reads the store, so that a slow disk delays nobody else.
@@ -18,8 +19,9 @@
 #pragma once
 
 #include "lib/base/pool.h"
-#include "lib/store/store.h"
+#include "lib/store/packcache.h"
 #include "server/chunkd/frames.h"
+#include "server/chunkd/heads.h"
 #include "server/chunkd/metrics.h"
 
 #include <stdatomic.h>
@@ -27,6 +29,8 @@
 /* What all threads share. Lives as long as the program. */
 struct server {
     struct cr_store *store;
+    struct cr_packcache *packs; /* inside the store; NULL = it shows none */
+    struct heads *heads;
     struct frames *frames;
     struct cr_pool *readers; /* threads that may wait for the store */
     struct metrics metrics;

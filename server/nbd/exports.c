@@ -6,12 +6,12 @@
 #include <errno.h>
 
 int exports_open(struct exports *exports, const char *store_uri, uint64_t cache_bytes,
-                 struct cr_error *err)
+                 const struct cr_packcache_options *packs, struct cr_error *err)
 {
     int r = cr_cache_new(cache_bytes, &exports->cache);
     if (r < 0)
         return cr_error_errno(err, r, "cannot make the cache");
-    r = cr_store_open(store_uri, &exports->store, err);
+    r = cr_store_open_cached(store_uri, packs, &exports->store, NULL, err);
     if (r < 0)
         return r;
     pthread_mutex_init(&exports->mutex, NULL);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "lib/blk/disk.h"
+#include "lib/store/packcache.h"
 
 #include <pthread.h>
 
@@ -21,7 +22,7 @@ struct exports {
 
 /* Open the store and make an empty cache of `cache_bytes`. Returns 0 or -errno with a sentence. */
 int exports_open(struct exports *exports, const char *store_uri, uint64_t cache_bytes,
-                 struct cr_error *err);
+                 const struct cr_packcache_options *packs, struct cr_error *err);
 
 /* No version may be in use any more. Fine on what was never opened (all zero). */
 void exports_close(struct exports *exports);

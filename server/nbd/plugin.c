@@ -29,7 +29,12 @@ static struct {
     bool image_given;
     struct cr_ref image;
     uint64_t cache_bytes;
-} config = {.cache_bytes = CACHE_BYTES_DEFAULT};
+    struct cr_packcache_options packs;
+    char *packs_folder; /* absolute; NULL = none */
+} config = {
+    .cache_bytes = CACHE_BYTES_DEFAULT,
+    .packs = {.memory_bytes = CR_PACKCACHE_USUAL, .folder_bytes = 16 * CR_GIB},
+};
 
 static struct exports exports;
 static struct nbd_export *fixed; /* what image= names, open from start to end */
@@ -84,6 +89,15 @@ static int set_cache_size(const char *value)
     return 0;
 }
 
+static int set_size(const char *key, const char *value, uint64_t min, uint64_t *ret_bytes)
+{
+    if (cr_bytes_parse(value, SIZE_MAX / 2, ret_bytes) == 0 && *ret_bytes >= min)
+        return 0;
+    nbdkit_error("%s=%s is not a size of at least %llu bytes; say for example %s=1G", key, value,
+                 (unsigned long long)min, key);
+    return -1;
+}
+
 static int plugin_config(const char *key, const char *value)
 {
     if (strcmp(key, "store") == 0)
@@ -94,7 +108,15 @@ static int plugin_config(const char *key, const char *value)
         return set_image(value);
     if (strcmp(key, "cache-size") == 0)
         return set_cache_size(value);
-    nbdkit_error("there is no parameter '%s'; there are store=, image=, cache-size= and pki=", key);
+    if (strcmp(key, "pack-cache") == 0)
+        return set_size(key, value, 0, &config.packs.memory_bytes);
+    if (strcmp(key, "pack-cache-disk") == 0)
+        return set_size(key, value, 16 * CR_MIB, &config.packs.folder_bytes);
+    if (strcmp(key, "pack-cache-dir") == 0)
+        return set_text(&config.packs_folder, nbdkit_absolute_path(value));
+    nbdkit_error("there is no parameter '%s'; there are store=, image=, cache-size=, pack-cache=, "
+                 "pack-cache-dir=, pack-cache-disk= and pki=",
+                 key);
     return -1;
 }
 
@@ -112,6 +134,9 @@ static int plugin_config_complete(void)
     "image=NAME[@N]  The version to serve; without @N the newest at start. Without\n"              \
     "                image= the client's export name says which.\n"                                \
     "cache-size=SIZE Memory for chunks (default 512M).\n"                                          \
+    "pack-cache=SIZE Memory for whole packs (default 256M for a store in Ceph).\n"                 \
+    "pack-cache-dir=DIR   Also keep packs in this folder.\n"                                       \
+    "pack-cache-disk=SIZE How much that folder may hold (default 16G).\n"                          \
     "pki=DIR         Certificates for an https store."
 
 static void plugin_dump(void)
@@ -131,6 +156,12 @@ static int fail(const struct cr_error *err)
 static bool store_is_remote(void)
 {
     return strncmp(config.store, "http", 4) == 0;
+}
+
+/* Its threads do not survive nbdkit's going into the background. */
+static bool store_has_threads(void)
+{
+    return store_is_remote() || strncmp(config.store, "rados:", 6) == 0;
 }
 
 static void close_all(void)
@@ -156,9 +187,10 @@ static int open_all(void)
 {
     CLEANUP_BUF struct cr_buf uri = CR_BUF_INIT(CR_URI_BYTES_MAX);
     struct cr_error err = {0};
+    config.packs.folder = config.packs_folder;
     int r = store_uri(&uri, &err);
     if (r == 0)
-        r = exports_open(&exports, (const char *)uri.data, config.cache_bytes, &err);
+        r = exports_open(&exports, (const char *)uri.data, config.cache_bytes, &config.packs, &err);
     if (r == 0 && config.image_given)
         r = export_get(&exports, &config.image, &fixed, &err);
     if (r < 0)
@@ -173,7 +205,7 @@ static int open_all(void)
 static int plugin_get_ready(void)
 {
     int r = open_all();
-    if (r == 0 && store_is_remote())
+    if (r == 0 && store_has_threads())
         close_all();
     return r;
 }
@@ -194,6 +226,7 @@ static void plugin_unload(void)
     close_all();
     free(config.store);
     free(config.pki);
+    free(config.packs_folder);
 }
 
 /* --- connections --------------------------------------------------------------------- */
