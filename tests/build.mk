@@ -29,8 +29,9 @@ $(FUZZ_BINS): $(B)/fuzz/%: $(B)/tests/fuzz/%.o $(LIBCARREL)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(FUZZ_MAIN) $(LIBCARREL) $(PKG_LIBS_LIB)
 
-# Programs that only tests and benchmarks use: tests/harness/*.c and tests/bench/*.c, one each.
-TOOL_SRCS := $(sort $(filter-out $(NEED_RADOS),$(wildcard tests/harness/*.c tests/bench/*.c)))
+# Programs that only tests and benchmarks use: tests/{harness,bench,interop}/*.c, one each.
+TOOL_SRCS := $(sort $(filter-out $(NEED_RADOS),$(wildcard tests/harness/*.c tests/bench/*.c \
+	tests/interop/*.c)))
 TOOL_BINS := $(TOOL_SRCS:tests/%.c=$(B)/%)
 TEST_SRCS += $(TOOL_SRCS)
 $(TOOL_BINS): $(B)/%: $(B)/tests/%.o $(LIBCARREL)

@@ -229,8 +229,9 @@ static void a_key_that_is_not_as_it_should_be_is_refused(void **state)
         "{\"keytype\":\"ed25519\",\"scheme\":\"ed25519\",\"keyval\":[]}",
         "{\"keytype\":\"ed25519\",\"scheme\":\"ed25519\",\"keyval\":{\"public\":7}}",
         "{\"keytype\":\"ed25519\",\"scheme\":\"ed25519\",\"keyval\":{\"public\":\"00\"}}",
-        "{\"keytype\":\"ed25519\",\"scheme\":\"ed25519\",\"keyval\":{\"public\":\"D75A980182B10AB7D"
-        "54BFED3C964073A0EE172F3DAA62325AF021A68F707511A\"}}",
+        ("{\"keytype\":\"ed25519\",\"scheme\":\"ed25519\",\"keyval\":{\"public\":"
+         "\"D75A980182B10AB7D"
+         "54BFED3C964073A0EE172F3DAA62325AF021A68F707511A\"}}"),
         "{\"keytype\":\"ecdsa\",\"scheme\":\"ecdsa-sha2-nistp256\",\"keyval\":{\"public\":\"x\"}}",
         "{\"keytype\":\"rsa\",\"scheme\":\"rsassa-pss-sha256\",\"keyval\":{\"public\":\"x\"}}",
     };
