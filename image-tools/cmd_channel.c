@@ -4,6 +4,7 @@
 #include "image-tools/date.h"
 #include "image-tools/head_edit.h"
 #include "image-tools/output.h"
+#include "image-tools/publish_sign.h"
 #include "image-tools/text.h"
 #include "lib/base/mem.h"
 #include "lib/base/num.h"
@@ -146,7 +147,9 @@ int cmd_image_promote(struct cli *cli, struct cr_error *err)
         r = cli_store_open_writable(cli, &store, err);
     if (r == 0)
         r = head_edit(store, request.source.name, promote, &request, err);
-    return r < 0 ? r : request_print(cli, request.source.name, &request, err);
+    if (r == 0)
+        r = request_print(cli, request.source.name, &request, err);
+    return r < 0 ? r : publish_sign(cli, store, err);
 }
 
 /* --- rollback --------------------------------------------------------------------------------- */
@@ -220,7 +223,9 @@ int cmd_image_rollback(struct cli *cli, struct cr_error *err)
         r = cli_store_open_writable(cli, &store, err);
     if (r == 0)
         r = head_edit(store, request.source.name, roll_back, &request, err);
-    return r < 0 ? r : request_print(cli, request.source.name, &request, err);
+    if (r == 0)
+        r = request_print(cli, request.source.name, &request, err);
+    return r < 0 ? r : publish_sign(cli, store, err);
 }
 
 /* --- pin -------------------------------------------------------------------------------------- */

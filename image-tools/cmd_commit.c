@@ -3,6 +3,7 @@
 #include "image-tools/base.h"
 #include "image-tools/commands.h"
 #include "image-tools/ingest.h"
+#include "image-tools/publish_sign.h"
 #include "image-tools/published.h"
 #include "image-tools/stop.h"
 #include "lib/base/mem.h"
@@ -91,7 +92,7 @@ static void branch_remark(const struct cli *cli, const struct cr_ref *base,
 
 int cmd_image_commit(struct cli *cli, struct cr_error *err)
 {
-    const char *message;
+    const char *message = NULL;
     struct cr_ref name, base_ref;
     CLEANUP(cli_store_cleanup) struct cr_store *store = NULL;
     int r = published_name(cli, &name, err);
@@ -132,5 +133,6 @@ int cmd_image_commit(struct cli *cli, struct cr_error *err)
     if (r < 0)
         return r;
     branch_remark(cli, &base_ref, &info);
-    return published_print(cli, name.name, &info, &stat, NULL, err);
+    r = published_print(cli, name.name, &info, &stat, NULL, err);
+    return r < 0 ? r : publish_sign(cli, store, err);
 }

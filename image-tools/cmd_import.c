@@ -4,6 +4,7 @@
 #include "image-tools/free_space.h"
 #include "image-tools/ingest.h"
 #include "image-tools/output.h"
+#include "image-tools/publish_sign.h"
 #include "image-tools/published.h"
 #include "image-tools/stop.h"
 #include "lib/base/mem.h"
@@ -48,7 +49,7 @@ static int import_publish(struct cli *cli, struct ingest *ingest, struct cr_trim
 
 int cmd_image_import(struct cli *cli, struct cr_error *err)
 {
-    const char *message;
+    const char *message = NULL;
     struct cr_ref name, parent = {0};
     CLEANUP(cli_store_cleanup) struct cr_store *store = NULL;
     int r = published_name(cli, &name, err);
@@ -82,5 +83,7 @@ int cmd_image_import(struct cli *cli, struct cr_error *err)
     struct cr_publish_stat stat;
     struct cr_publish_note note = {.parent = parent.name[0] ? &parent : NULL, .message = message};
     r = cr_publish_commit(ingest.publish, &note, &info, &stat, err);
-    return r < 0 ? r : published_print(cli, name.name, &info, &stat, &report, err);
+    if (r == 0)
+        r = published_print(cli, name.name, &info, &stat, &report, err);
+    return r < 0 ? r : publish_sign(cli, store, err);
 }

@@ -3,6 +3,7 @@
 #include "image-tools/commands.h"
 #include "image-tools/head_edit.h"
 #include "image-tools/output.h"
+#include "image-tools/publish_sign.h"
 #include "image-tools/text.h"
 #include "lib/base/mem.h"
 #include "lib/image/channel.h"
@@ -70,11 +71,11 @@ int cmd_image_rm(struct cli *cli, struct cr_error *err)
         return r;
     char text[CR_REF_TEXT];
     if (cli_has(cli, OPT_JSON))
-        return output_json(json_pack("{s:s}", "removed", cr_ref_format(&ref, text)), err);
-    if (!cli_has(cli, OPT_QUIET))
+        r = output_json(json_pack("{s:s}", "removed", cr_ref_format(&ref, text)), err);
+    else if (!cli_has(cli, OPT_QUIET))
         printf(
             "removed %s; versions made from it stay whole, and its bytes stay in the store until "
             "garbage is collected\n",
             cr_ref_format(&ref, text));
-    return 0;
+    return r < 0 ? r : publish_sign(cli, store, err);
 }

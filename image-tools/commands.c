@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The table of commands. Parsing, --help, the shell completion and a test of the manual read it. */
 #include "image-tools/commands.h"
+#include "image-tools/publish_sign.h"
 
 #include <stddef.h>
 
@@ -21,12 +22,14 @@ static const struct option import_options[] = {
     {OPT_NO_TRIM, "no-trim", NULL, "keep the free space of file systems as it is"},
     {OPT_FORMAT, "format", "FORMAT",
      "QEMU's name of the file's format (default: found by probing)"},
+    PUBLISH_SIGN_OPTIONS,
     {0},
 };
 
 static const struct option commit_options[] = {
     {OPT_BASE, "base", "NAME@N", "the version below the overlay (default: what the overlay says)"},
     {OPT_MESSAGE, "message", "TEXT", "say what is new in this version"},
+    PUBLISH_SIGN_OPTIONS,
     {0},
 };
 
@@ -50,6 +53,7 @@ static const struct option diff_options[] = {
 static const struct option promote_options[] = {
     {OPT_AT, "at", "DATE", "from this moment on, not at once"},
     {OPT_MESSAGE, "message", "TEXT", "say why"},
+    PUBLISH_SIGN_OPTIONS,
     {0},
 };
 
@@ -57,6 +61,7 @@ static const struct option rollback_options[] = {
     {OPT_TO, "to", "N", "to version N (default: where the channel pointed before)"},
     {OPT_END, "end", NULL, "let the channel end: it points nowhere"},
     {OPT_MESSAGE, "message", "TEXT", "say why"},
+    PUBLISH_SIGN_OPTIONS,
     {0},
 };
 
@@ -64,6 +69,8 @@ static const struct option pin_options[] = {
     {OPT_REMOVE, "remove", NULL, "take the pin away"},
     {0},
 };
+
+static const struct option rm_options[] = {PUBLISH_SIGN_OPTIONS, {0}};
 
 static const struct option pki_init_options[] = {
     {OPT_DAYS, "days", "N", "how long the certificate is valid (default: 3650)"},
@@ -78,6 +85,60 @@ static const struct option pki_issue_options[] = {
     {OPT_DAYS, "days", "N", "how long the certificate is valid (default: 825)"},
     {OPT_NOT_BEFORE, "not-before", "DATE", "valid from (default: yesterday)"},
     {OPT_NOT_AFTER, "not-after", "DATE", "valid until, instead of --days"},
+    {0},
+};
+
+#define TRUST_SECRET                                                                               \
+    {                                                                                              \
+        OPT_SECRET, "secret", "SECRET",                                                            \
+            "where passphrase or PIN is: file:PATH or env:NAME (default: $CARREL_KEY_SECRET)"      \
+    }
+#define TRUST_SIGNER                                                                               \
+    {                                                                                              \
+        OPT_SIGNER, "signer", "PATH", "socket or folder of the signer (default: $CARREL_SIGNER)"   \
+    }
+
+static const struct option trust_init_options[] = {
+    {OPT_KEYS, "keys", "DIR", "where the keys are put (default: carrel-keys)"},
+    {OPT_KEY, "key", "KEY[,KEY]", "the keys of the people who may sign, instead of new ones"},
+    {OPT_THRESHOLD, "threshold", "K", "how many of them must sign"},
+    TRUST_SECRET,
+    {OPT_ROOT_EXPIRY, "root-expiry", "SPAN", "how long the root is valid (default: 365d)"},
+    {OPT_TARGETS_EXPIRY, "targets-expiry", "SPAN", "how long targets are valid (default: 90d)"},
+    {0},
+};
+
+static const struct option trust_key_options[] = {TRUST_SECRET, {0}};
+
+static const struct option trust_sign_options[] = {
+    {OPT_KEY, "key", "KEY", "a key's file or pkcs11: URI"},
+    TRUST_SECRET,
+    TRUST_SIGNER,
+    {OPT_RENEW, "renew", NULL, "sign anew although nothing changed, to be valid for longer"},
+    {OPT_ROOT_EXPIRY, "root-expiry", "SPAN", "how long a renewed root is valid (default: 365d)"},
+    {OPT_TARGETS_EXPIRY, "targets-expiry", "SPAN", "how long targets are valid (default: 90d)"},
+    {0},
+};
+
+static const struct option trust_timestamp_options[] = {TRUST_SIGNER, {0}};
+
+static const struct option trust_rotate_options[] = {
+    {OPT_NEW, "new", "KEY", "the key that comes: its public half, or what `sign` takes"},
+    {OPT_OLD, "old", "KEYID", "the key that goes, when the role has several"},
+    {OPT_KEY, "key", "KEY", "sign the new root at once with this key of root"},
+    TRUST_SECRET,
+    TRUST_SIGNER,
+    {OPT_FORCE, "force", NULL, "throw away a new root that has all its signatures"},
+    {OPT_ROOT_EXPIRY, "root-expiry", "SPAN", "how long the new root is valid (default: 365d)"},
+    {0},
+};
+
+static const struct option trust_revoke_options[] = {
+    {OPT_KEY, "key", "KEY", "sign the new root at once with this key of root"},
+    TRUST_SECRET,
+    TRUST_SIGNER,
+    {OPT_FORCE, "force", NULL, "throw away a new root that has all its signatures"},
+    {OPT_ROOT_EXPIRY, "root-expiry", "SPAN", "how long the new root is valid (default: 365d)"},
     {0},
 };
 
@@ -98,7 +159,7 @@ const struct command commands[] = {
      cmd_image_verify},
     {"image", "export", "NAME[@N] FILE", "write a version to a disk image", export_options,
      cmd_image_export},
-    {"image", "rm", "NAME@N", "remove a version", NULL, cmd_image_rm},
+    {"image", "rm", "NAME@N", "remove a version", rm_options, cmd_image_rm},
     {"image", "promote", "NAME@N CHANNEL", "let a channel point at a version", promote_options,
      cmd_image_promote},
     {"image", "rollback", "NAME:CHANNEL", "let a channel point where it did before",
@@ -110,6 +171,23 @@ const struct command commands[] = {
      cmd_pki_init},
     {"pki", "issue", "DIR", "issue a certificate to a server or a client", pki_issue_options,
      cmd_pki_issue},
+    {"trust", "init", "", "let the versions of a store be signed", trust_init_options,
+     cmd_trust_init},
+    {"trust", "key", "FILE", "make a person's key pair, FILE and FILE.pub", trust_key_options,
+     cmd_trust_key},
+    {"trust", "sign", "[NAME@N,...]", "sign what is new in the store, and publish it",
+     trust_sign_options, cmd_trust_sign},
+    {"trust", "timestamp", "", "publish what has its signatures, with a new timestamp",
+     trust_timestamp_options, cmd_trust_timestamp},
+    {"trust", "rotate", "ROLE", "put a new key in the place of an old one", trust_rotate_options,
+     cmd_trust_rotate},
+    {"trust", "revoke", "KEYID", "take a key from all roles", trust_revoke_options,
+     cmd_trust_revoke},
+    {"trust", "show", "", "show roles, keys, and what waits for a signature", NULL, cmd_trust_show},
+    {"trust", "seat", "DIR", "make the folder by which a seat knows what to trust", NULL,
+     cmd_trust_seat},
+    {"trust", "verify", "DIR [NAME]", "verify the store's metadata as a seat does", NULL,
+     cmd_trust_verify},
     {"completion", "bash", "", "print the completion for bash", NULL, cmd_completion_bash},
     {"help", NULL, "[NOUN] [VERB]", "print help", NULL, cmd_help},
     {"internal", "commands", "", NULL, NULL, cmd_internal_commands},

@@ -24,6 +24,16 @@ int cmd_image_channels(struct cli *cli, struct cr_error *err);
 int cmd_pki_init(struct cli *cli, struct cr_error *err);
 int cmd_pki_issue(struct cli *cli, struct cr_error *err);
 
+int cmd_trust_init(struct cli *cli, struct cr_error *err);
+int cmd_trust_key(struct cli *cli, struct cr_error *err);
+int cmd_trust_sign(struct cli *cli, struct cr_error *err);
+int cmd_trust_timestamp(struct cli *cli, struct cr_error *err);
+int cmd_trust_rotate(struct cli *cli, struct cr_error *err);
+int cmd_trust_revoke(struct cli *cli, struct cr_error *err);
+int cmd_trust_show(struct cli *cli, struct cr_error *err);
+int cmd_trust_seat(struct cli *cli, struct cr_error *err);
+int cmd_trust_verify(struct cli *cli, struct cr_error *err);
+
 int cmd_completion_bash(struct cli *cli, struct cr_error *err);
 int cmd_help(struct cli *cli, struct cr_error *err);
 

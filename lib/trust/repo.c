@@ -117,7 +117,6 @@ static int pointer_read(struct cr_repo *repo, const char *name, enum cr_role rol
 static int published_read(struct cr_repo *repo, struct cr_error *err)
 {
     char name[CR_REPO_NAME_BYTES];
-    struct cr_pointer snapshot = {0};
     int r = pointer_read(repo, "timestamp.json", CR_ROLE_TIMESTAMP, &repo->timestamp,
                          &repo->timestamp_hash, err);
     if (r == -ENOENT)
@@ -125,20 +124,19 @@ static int published_read(struct cr_repo *repo, struct cr_error *err)
     if (r < 0)
         return r;
     cr_repo_name(repo->timestamp.next.version, CR_ROLE_SNAPSHOT, name);
-    r = pointer_read(repo, name, CR_ROLE_SNAPSHOT, &snapshot, NULL, err);
+    r = pointer_read(repo, name, CR_ROLE_SNAPSHOT, &repo->snapshot, NULL, err);
     if (r < 0)
         return r;
-    cr_repo_name(snapshot.next.version, CR_ROLE_TARGETS, name);
+    cr_repo_name(repo->snapshot.next.version, CR_ROLE_TARGETS, name);
     r = cr_repo_file_read(repo->store, name, CR_ROLE_TARGETS, &repo->targets_file, err);
     if (r == 0) {
-        r = cr_meta_file_check(&snapshot.next, name, repo->targets_file.bytes.data,
+        r = cr_meta_file_check(&repo->snapshot.next, name, repo->targets_file.bytes.data,
                                repo->targets_file.bytes.len, err);
         if (r == 0)
             r = cr_targets_parse(repo->targets_file.envelope.signed_json, &repo->targets, err);
         if (r < 0)
             cr_error_prefix(err, r, "metadata '%s'", name);
     }
-    cr_pointer_done(&snapshot);
     return r;
 }
 
@@ -226,6 +224,7 @@ void cr_repo_close(struct cr_repo *repo)
     cr_targets_done(&repo->targets);
     cr_targets_done(&repo->draft_targets);
     cr_pointer_done(&repo->timestamp);
+    cr_pointer_done(&repo->snapshot);
     free(repo);
 }
 

@@ -42,6 +42,7 @@ struct cr_repo {
     uint64_t targets_next;       /* the number of the next targets */
     struct cr_pointer timestamp; /* version 0: none; its signature is not looked at */
     struct cr_id timestamp_hash;
+    struct cr_pointer snapshot; /* likewise */
     struct cr_repo_file draft_root_file, draft_targets_file;
     struct cr_root draft_root;
     struct cr_targets draft_targets;
@@ -90,6 +91,10 @@ int cr_repo_targets_from_heads(struct cr_repo *repo, const struct cr_repo_draft 
 int cr_repo_draft_news(struct cr_repo *repo, const struct cr_repo_draft *draft,
                        unsigned *ret_changes, struct cr_error *err);
 
+/* Tell of each difference to draft->news; `ret_changes` = how many there are. */
+int cr_repo_compare(const struct cr_targets *before, const struct cr_targets *after,
+                    const struct cr_repo_draft *draft, unsigned *ret_changes);
+
 /* Store targets as draft, with no signatures, over another draft. */
 int cr_repo_draft_targets(struct cr_repo *repo, const struct cr_targets *targets,
                           struct cr_error *err);
@@ -116,6 +121,9 @@ bool cr_repo_has_signed(const struct cr_repo *repo, enum cr_role role, const cha
 int cr_repo_sign(struct cr_repo *repo, enum cr_role role, struct cr_trust_signer *signer,
                  struct cr_error *err);
 
+/* Whether a draft has all its signatures and nothing else keeps it from being published. */
+bool cr_repo_is_ready(const struct cr_repo *repo);
+
 /* --- publishing ------------------------------------------------------------------------------- */
 
 /* Bring a note to the signer and its answer back, appended. */
@@ -130,8 +138,9 @@ enum cr_repo_outcome {
 
 /*
  * Publish the drafts that have enough signatures, or, with `refresh`, only a new timestamp when
- * there are none: targets, root, then what the signer answers: snapshot, and the timestamp last by
- * compare-and-set. Stopped at any point it can be called again. Returns 0, -EAGAIN when another was
+ * there are none: targets, root, snapshot, and the timestamp last by compare-and-set; the signer
+ * is asked before the root, so that none is published under which it could not sign. Stopped at
+ * any point it can be called again. Returns 0, -EAGAIN when another was
  * faster, or -errno with a sentence.
  */
 int cr_repo_publish(struct cr_repo *repo, bool refresh, cr_repo_courier *courier, void *context,

@@ -24,10 +24,6 @@ int cr_repo_drafts_read(struct cr_repo *repo, struct cr_error *err);
 int cr_repo_draft_store(struct cr_repo *repo, enum cr_role role,
                         const struct cr_trust_envelope *envelope, struct cr_error *err);
 
-/* Tell of each difference to draft->news; `ret_changes` = how many there are. */
-int cr_repo_compare(const struct cr_targets *before, const struct cr_targets *after,
-                    const struct cr_repo_draft *draft, unsigned *ret_changes);
-
 /* "7.targets.json". */
 #define CR_REPO_NAME_BYTES 64
 const char *cr_repo_name(uint64_t version, enum cr_role role, char out[static CR_REPO_NAME_BYTES]);

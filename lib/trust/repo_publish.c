@@ -4,8 +4,8 @@
  * numbered files that nothing refers to yet, and the drafts, so that doing it again goes on:
  *
  *   N.targets.json   made once; the number is not used again
+ *   signer           verifies root and targets, gives snapshot and timestamp
  *   N.root.json      clients take it from here on
- *   signer           verifies both, gives snapshot and timestamp
  *   N.snapshot.json  made once
  *   timestamp.json   compare-and-set: from here on clients see the rest
  */
@@ -105,6 +105,12 @@ static bool next_choose(const struct cr_repo *repo, struct next *ret_next)
     return next.targets != NULL;
 }
 
+bool cr_repo_is_ready(const struct cr_repo *repo)
+{
+    struct next next = {0};
+    return next_choose(repo, &next) && (next.new_root != NULL || next.new_targets != NULL);
+}
+
 /* --- asking the signer ---------------------------------------------------------------------------
  */
 
@@ -185,14 +191,20 @@ static int timestamp_check(const struct next *next, const struct cr_note_part *p
 /* --- in order ------------------------------------------------------------------------------------
  */
 
-static int content_put(struct cr_repo *repo, const struct next *next, struct cr_error *err)
+static int targets_put(struct cr_repo *repo, const struct next *next, struct cr_error *err)
 {
-    int r = 0;
-    if (next->new_targets != NULL)
-        r = numbered_put(repo, next->targets_version, CR_ROLE_TARGETS,
+    if (next->new_targets == NULL)
+        return 0;
+    int r = numbered_put(repo, next->targets_version, CR_ROLE_TARGETS,
                          next->new_targets->bytes.data, next->new_targets->bytes.len, err);
-    if (r == 0 && next->new_root != NULL)
-        r = numbered_put(repo, repo->root_count + 1, CR_ROLE_ROOT, next->new_root->bytes.data,
+    return r == 0 ? repo->store->ops->sync(repo->store, err) : r;
+}
+
+static int root_put(struct cr_repo *repo, const struct next *next, struct cr_error *err)
+{
+    if (next->new_root == NULL)
+        return 0;
+    int r = numbered_put(repo, repo->root_count + 1, CR_ROLE_ROOT, next->new_root->bytes.data,
                          next->new_root->bytes.len, err);
     return r == 0 ? repo->store->ops->sync(repo->store, err) : r;
 }
@@ -210,6 +222,8 @@ static int signed_put(struct cr_repo *repo, const struct next *next, const struc
         r = snapshot_check(next, snapshot, &version, err);
     if (r == 0)
         r = timestamp_check(next, timestamp, snapshot, err);
+    if (r == 0)
+        r = root_put(repo, next, err);
     if (r == 0)
         r = numbered_put(repo, version, CR_ROLE_SNAPSHOT, snapshot->data, snapshot->len, err);
     return r < 0 ? r : timestamp_put(repo, timestamp->data, timestamp->len, err);
@@ -238,7 +252,7 @@ int cr_repo_publish(struct cr_repo *repo, bool refresh, cr_repo_courier *courier
     int r = note_write(repo, &next, &note);
     if (r < 0)
         return cr_error_errno(err, r, "a note to the signer");
-    r = content_put(repo, &next, err);
+    r = targets_put(repo, &next, err);
     if (r == 0)
         r = courier(context, &note, &answer, err);
     if (r == 0)

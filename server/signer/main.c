@@ -156,7 +156,8 @@ static int serve(struct state *state, const struct options *options, int in, int
     if (r == 0)
         r = notary_answer(state, note, &settings, &answer, &err);
     if (r < 0) {
-        fprintf(stderr, "carrel-signer: refused: %s\n", err.text);
+        if (!options->once) /* there whoever asked tells it */
+            fprintf(stderr, "carrel-signer: refused: %s\n", err.text);
         cr_buf_done(&answer);
         if (cr_note_begin(&answer, 1) < 0 ||
             cr_note_add(&answer, "refusal", err.text, strlen(err.text)) < 0)
