@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "image-tools/guest.h"
 
+#include "image-tools/stop.h"
 #include "lib/base/command.h"
 #include "lib/base/libexec.h"
 #include "lib/base/limits.h"
@@ -75,7 +76,7 @@ static int list(const char *socket, struct cr_filelist *ret_list, struct cr_erro
     int status = 0, r = cr_libexec_find("carrel-guest-files", program, err);
     if (r == 0) {
         const char *const argv[] = {program, socket, NULL};
-        r = cr_command_run(argv, &out, &said, &status, err);
+        r = cr_command_run_until(argv, stop_requested, &out, &said, &status, err);
     }
     if (r < 0)
         return r;
@@ -97,6 +98,8 @@ int guest_files(const struct cr_store *store, const struct cr_version *version,
     int r = serve(store, version, &served, &why);
     if (r == 0)
         r = list(served.socket, ret_list, &why);
+    if (r == -ECANCELED && stop_check(err) < 0)
+        return r;
     return r < 0 ? cr_error_set(err, r, "listing the files of '%s': %s",
                                 cr_ref_format(cr_version_ref(version), ref), why.text)
                  : 0;

@@ -13,7 +13,8 @@
 #include <sys/wait.h>
 
 #define STOP_PATIENCE_MS 5000
-#define LISTEN_FD_FIRST  3 /* where socket activation expects the first socket */
+#define STOP_LOOK_MS     200 /* how often a run asks whether it shall stop */
+#define LISTEN_FD_FIRST  3   /* where socket activation expects the first socket */
 
 extern char **environ;
 
@@ -189,18 +190,19 @@ static int stream_take(int fd, struct cr_buf *into, bool keep_all)
     return r < 0 ? r : 1;
 }
 
-static int streams_collect(int out_fd, int message_fd, struct cr_buf *out, struct cr_buf *messages)
+static int streams_collect(int out_fd, int message_fd, bool (*stop)(void), struct cr_buf *out,
+                           struct cr_buf *messages)
 {
     struct pollfd polled[2] = {{.fd = out_fd, .events = POLLIN},
                                {.fd = message_fd, .events = POLLIN}};
     struct cr_buf *into[2] = {out, messages};
     while (polled[0].fd >= 0 || polled[1].fd >= 0) {
-        if (poll(polled, 2, -1) < 0) {
-            if (errno == EINTR)
-                continue;
+        int ready = poll(polled, 2, stop != NULL ? STOP_LOOK_MS : -1);
+        if (ready < 0 && errno != EINTR)
             return -errno;
-        }
-        for (int i = 0; i < 2; i++) {
+        if (stop != NULL && stop())
+            return -ECANCELED;
+        for (int i = 0; ready > 0 && i < 2; i++) {
             if (polled[i].fd < 0 || polled[i].revents == 0)
                 continue;
             int r = stream_take(polled[i].fd, into[i], i == 0);
@@ -215,6 +217,12 @@ static int streams_collect(int out_fd, int message_fd, struct cr_buf *out, struc
 
 int cr_command_run(const char *const *argv, struct cr_buf *out, struct cr_buf *messages,
                    int *ret_status, struct cr_error *err)
+{
+    return cr_command_run_until(argv, NULL, out, messages, ret_status, err);
+}
+
+int cr_command_run_until(const char *const *argv, bool (*stop)(void), struct cr_buf *out,
+                         struct cr_buf *messages, int *ret_status, struct cr_error *err)
 {
     int out_pipe[2], message_pipe[2];
     if (pipe2(out_pipe, O_CLOEXEC) < 0)
@@ -234,7 +242,11 @@ int cr_command_run(const char *const *argv, struct cr_buf *out, struct cr_buf *m
         return r;
     close(TAKE_FD(out_write));
     close(TAKE_FD(message_write));
-    r = streams_collect(out_read, message_read, out, messages);
+    r = streams_collect(out_read, message_read, stop, out, messages);
+    if (r == -ECANCELED) {
+        cr_command_stop(pid);
+        return cr_error_set(err, r, "'%s' was stopped", argv[0]);
+    }
     if (r < 0) {
         cr_command_stop(pid);
         return cr_error_errno(err, r, "cannot read what '%s' prints", argv[0]);

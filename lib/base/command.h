@@ -9,6 +9,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/error.h"
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct cr_command {
@@ -38,3 +39,10 @@ void cr_command_stop(pid_t pid);
  */
 int cr_command_run(const char *const *argv, struct cr_buf *out, struct cr_buf *messages,
                    int *ret_status, struct cr_error *err);
+
+/*
+ * The same, but `stop` is asked a few times a second, and when it says so the program is ended as
+ * by cr_command_stop: -ECANCELED.
+ */
+int cr_command_run_until(const char *const *argv, bool (*stop)(void), struct cr_buf *out,
+                         struct cr_buf *messages, int *ret_status, struct cr_error *err);

@@ -20,6 +20,17 @@ LIBGUESTFS_PATH=$work/none refuses 1 "carrel-guest-files ended with status 1: st
     "$carrel" image diff a@1 a@2 --files --quiet
 [ -z "${CHECK_LONG:-}" ] && exit 0
 
+# Ctrl-C while the machine starts ends it and leaves nothing.
+mkdir t
+TMPDIR=$work/t start "$carrel" image diff a@1 a@2 --files --quiet >out 2>err
+machine_runs() { [ -n "$(find t -name '*guestfs*' -print -quit)" ]; }
+wait_until machine_runs
+kill -INT "$started"
+status=0
+wait "$started" || status=$?
+[ "$status" = 130 ] || fail "exit status $status: $(cat err)"
+[ -z "$(find t -name 'carrel-*' -print -quit)" ] || fail "a folder was left"
+
 ls /boot/vmlinuz-* >/dev/null 2>&1 || skip "libguestfs needs a kernel: linux-image-amd64"
 disk() { # FILE FOLDER: ext4 from the folder, NTFS, swap
     truncate -s 100M "$1"
