@@ -33,27 +33,42 @@ void cr_blobs_read_many(struct cr_blobs *blobs, enum cr_space space, struct cr_b
 
 /* Heads whose hash is remembered, to tell news from what is known. */
 #define HEADS_SEEN_MAX 4096
+/* A blob that changes its size that often while it is read is given up. */
+#define BLOB_TRIES 16
 
 static enum cr_space space_of(enum cr_kind kind)
 {
     return kind == CR_MANIFEST ? CR_SPACE_MANIFESTS : CR_SPACE_SEGMENTS;
 }
 
-int packstore_blob_get(struct packstore *ps, enum cr_space space, const char *name,
-                       struct cr_buf *out, struct cr_error *err)
+/* Read a blob of `size` bytes, appended to `out`. */
+static int sized_get(struct packstore *ps, enum cr_space space, const char *name, uint64_t size,
+                     struct cr_buf *out, struct cr_error *err)
 {
-    uint64_t size = 0;
-    int r = ps->blobs->ops->size(ps->blobs, space, name, &size, err);
-    if (r < 0)
-        return r;
     if (size > out->max - out->len || cr_buf_reserve(out, out->len + (size_t)size) < 0)
         return cr_error_set(err, -EBADMSG,
                             "'%s/%s' of store '%s' is corrupted: it has %" PRIu64
                             " bytes, at most %zu",
                             cr_space_names[space], name, ps->base.uri, size, out->max);
-    r = ps->blobs->ops->read(ps->blobs, space, name, out->data + out->len, (size_t)size, 0, err);
-    if (r == 0)
-        out->len += (size_t)size;
+    return ps->blobs->ops->read(ps->blobs, space, name, out->data + out->len, (size_t)size, 0, err);
+}
+
+int packstore_blob_get(struct packstore *ps, enum cr_space space, const char *name,
+                       struct cr_buf *out, struct cr_error *err)
+{
+    uint64_t size = 0, after = 0;
+    int r = ps->blobs->ops->size(ps->blobs, space, name, &size, err);
+    /* One that was replaced between the two calls is cut off: it is read again. */
+    for (unsigned tries = 0; r == 0; tries++, size = after) {
+        int read = sized_get(ps, space, name, size, out, err);
+        if (read < 0 && read != -ENODATA)
+            return read;
+        r = ps->blobs->ops->size(ps->blobs, space, name, &after, err);
+        if (r == 0 && (after == size || tries == BLOB_TRIES)) {
+            out->len += read == 0 ? (size_t)size : 0;
+            return read;
+        }
+    }
     return r;
 }
 
