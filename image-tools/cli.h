@@ -28,6 +28,7 @@ enum option_key {
     OPT_NO_TRIM,
     OPT_FORMAT,
     OPT_FORCE,
+    OPT_MIRROR,
     OPT_SYNC,
     OPT_SERVER,
     OPT_CLIENT,

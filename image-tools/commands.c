@@ -16,6 +16,11 @@ const struct option global_options[] = {
     {0},
 };
 
+static const struct option store_copy_options[] = {
+    {OPT_MIRROR, "mirror", NULL, "also remove what FROM no longer has"},
+    {0},
+};
+
 static const struct option import_options[] = {
     {OPT_PARENT, "parent", "NAME@N", "record that it was made from this version"},
     {OPT_MESSAGE, "message", "TEXT", "say what is new in this version"},
@@ -145,6 +150,8 @@ static const struct option trust_revoke_options[] = {
 const struct command commands[] = {
     {"store", "init", "URI", "make an empty store", NULL, cmd_store_init},
     {"store", "stat", "", "show what a store holds", NULL, cmd_store_stat},
+    {"store", "copy", "FROM TO", "copy all images of a store into another", store_copy_options,
+     cmd_store_copy},
     {"image", "import", "NAME FILE", "make a new version from a disk image", import_options,
      cmd_image_import},
     {"image", "commit", "NAME OVERLAY", "make a new version from a qcow2 overlay of an older one",
