@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 
 #define STOP_TIMEOUT_MS 10000
-#define ARGUMENTS_MAX   16
+#define ARGUMENTS_MAX   20
 
 void blockd_init(struct blockd *blockd)
 {
@@ -37,9 +37,9 @@ static void arguments_make(const struct blockd_options *options, const char *ima
                            const char *argv[ARGUMENTS_MAX])
 {
     const char *const pairs[][2] = {
-        {"--server", options->server}, {"--image", image},
-        {"--cache", options->cache},   {"--pki", options->pki},
-        {"--socket", options->socket}, {"--pidfile", options->pidfile},
+        {"--server", options->server},   {"--image", image},          {"--cache", options->cache},
+        {"--pki", options->pki},         {"--trust", options->trust}, {"--socket", options->socket},
+        {"--pidfile", options->pidfile},
     };
     size_t n = 0;
     argv[n++] = options->program;

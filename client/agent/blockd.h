@@ -23,7 +23,8 @@ struct blockd_options {
     const char *program; /* a path, or a name that PATH is searched for */
     const char *server;
     const char *cache;
-    const char *pki; /* NULL: none */
+    const char *pki;   /* NULL: none */
+    const char *trust; /* NULL: none */
     const char *socket;
     const char *pidfile;
 };

@@ -18,6 +18,7 @@ enum option_id {
     OPTION_IMAGE,
     OPTION_CACHE,
     OPTION_PKI,
+    OPTION_TRUST,
     OPTION_DESKTOP,
     OPTION_RUN_DIR,
     OPTION_BLOCKD,
@@ -34,9 +35,11 @@ static const struct option_text {
     const char *help;
 } option_texts[] = {
     {OPTION_SERVER, "server", "URL", "the image server, https://HOST:PORT"},
-    {OPTION_IMAGE, "image", "NAME[@N]", "the image; NAME alone the newest, NAME:CHANNEL by channel"},
+    {OPTION_IMAGE, "image", "NAME[@N]",
+     "the image; NAME alone the newest, NAME:CHANNEL by channel"},
     {OPTION_CACHE, "cache", "DIR", "the cache folder; overlays live in it, too"},
     {OPTION_PKI, "pki", "DIR", "ca.pem, client.pem and client-key.pem for the server"},
+    {OPTION_TRUST, "trust", "DIR", "signed metadata: start only versions that are in it"},
     {OPTION_DESKTOP, "desktop", "FILE", "the virtual hardware, lines of key = value"},
     {OPTION_RUN_DIR, "run-dir", "DIR", "sockets and state (/run/carrel, or below XDG_RUNTIME_DIR)"},
     {OPTION_BLOCKD, "blockd", "PATH", "the program carrel-blockd"},
@@ -134,6 +137,9 @@ static int arguments_parse(int argc, char **argv, struct arguments *arguments)
             break;
         case OPTION_PKI:
             arguments->session.pki = optarg;
+            break;
+        case OPTION_TRUST:
+            arguments->session.trust = optarg;
             break;
         case OPTION_DESKTOP:
             arguments->desktop = optarg;

@@ -389,6 +389,7 @@ static int session_open(struct session *session, struct cr_error *err)
         .server = options->server,
         .cache = options->cache,
         .pki = options->pki,
+        .trust = options->trust,
         .socket = session->run.nbd_socket,
         .pidfile = session->run.blockd_pidfile,
     };

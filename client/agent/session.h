@@ -19,6 +19,7 @@ struct session_options {
     const char *image; /* NAME or NAME@N */
     const char *cache;
     const char *pki;     /* NULL: none */
+    const char *trust;   /* folder of signed metadata; NULL: none */
     const char *run_dir; /* NULL: the default */
     const char *blockd;  /* the program */
     const char *keep;    /* --overlay-keep, NULL: the overlay is thrown away */

@@ -19,10 +19,12 @@ struct option_info {
 
 static const struct option_info table[] = {
     {"--server", "URL", FIELD(server), true, "the image server, https://HOST:PORT"},
-    {"--image", "NAME[@N]", FIELD(image), true, "the version; NAME alone the newest, NAME:CHANNEL by channel"},
+    {"--image", "NAME[@N]", FIELD(image), true,
+     "the version; NAME alone the newest, NAME:CHANNEL by channel"},
     {"--cache", "DIR", FIELD(cache), true, "the folder that keeps what was read"},
     {"--socket", "PATH", FIELD(socket), true, "the unix socket to serve the disk on"},
     {"--pki", "DIR", FIELD(pki), false, "ca.pem, client.pem and client-key.pem for the server"},
+    {"--trust", "DIR", FIELD(trust), false, "signed metadata: serve only what is in it"},
     {"--patience", "SECONDS", FIELD(patience), false,
      "how long a server that is away is waited for (600)"},
     {"--pidfile", "PATH", FIELD(pidfile), false, "write the number of the process there"},

@@ -36,7 +36,7 @@
 #define PATIENCE_S_DEFAULT 600U
 
 static struct {
-    char *server, *pki, *cache, *stats, *socket; /* owned */
+    char *server, *pki, *cache, *trust, *stats, *socket; /* owned */
     bool image_given;
     struct cr_ref image;
     uint64_t patience_s;
@@ -58,8 +58,8 @@ static const struct {
     bool is_path; /* made absolute */
 } texts[] = {
     {"server", &config.server, false}, {"pki", &config.pki, true},
-    {"cache", &config.cache, true},    {"stats", &config.stats, true},
-    {"socket", &config.socket, true},
+    {"cache", &config.cache, true},    {"trust", &config.trust, true},
+    {"stats", &config.stats, true},    {"socket", &config.socket, true},
 };
 
 static const struct {
@@ -114,6 +114,7 @@ static int plugin_config_complete(void)
     "cache=DIR        (required) The folder that keeps what was read.\n"                           \
     "pki=DIR          Certificates.\n"                                                             \
     "patience=SECONDS How long a server that is away is waited for (default 600).\n"               \
+    "trust=DIR        Signed metadata: only versions in it are served.\n"                          \
     "stats=FILE       Written at the end.\n"                                                       \
     "ready-fd=N       Told when the disk is served.\n"                                             \
     "socket=PATH      Removed at the end."
@@ -203,6 +204,7 @@ static int plugin_after_fork(void)
         .server = config.server,
         .pki = config.pki,
         .cache = config.cache,
+        .trust = config.trust,
         .image = config.image,
         .patience_s = (unsigned)config.patience_s,
         .warn = say,

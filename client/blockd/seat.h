@@ -8,6 +8,7 @@ struct seat_settings {
     const char *server; /* URI */
     const char *pki;    /* folder; NULL = none */
     const char *cache;  /* folder */
+    const char *trust;  /* folder of signed metadata; NULL = the head of the image is believed */
     struct cr_ref image;
     unsigned patience_s;
     void (*warn)(const char *sentence);
@@ -15,6 +16,7 @@ struct seat_settings {
 
 struct seat {
     struct cr_store *_Atomic store;
+    struct cr_store *_Atomic trust; /* the same server, asked for signed metadata */
     struct cr_seatdisk *disk;
 };
 

@@ -51,7 +51,9 @@ int cr_seatdisk_open(struct cr_store *store, const struct cr_ref *ref,
     if (r == 0)
         r = cr_seatobjects_new(store, disk->objects_fd, &disk->objects, err);
     if (r == 0)
-        r = cr_version_open(disk->objects, ref, &disk->version, err);
+        r = options->known != NULL
+                ? cr_version_open_known(disk->objects, ref, options->known, &disk->version, err)
+                : cr_version_open(disk->objects, ref, &disk->version, err);
     if (r < 0)
         return r;
     disk->busy =

@@ -23,6 +23,9 @@ struct cr_seatdisk;
 struct cr_seatdisk_options {
     int dir_fd; /* the cache folder; borrowed for the call. Holds disks/ROOT.disk and objects/ */
 
+    /* What `ref`, a NAME@N, is, when it is known from signed metadata; NULL: the head says it. */
+    const struct cr_version_info *known;
+
     /* Told once, in one sentence, when the file cannot be written; reads go on. May be NULL. */
     void (*warn)(const char *sentence);
 };

@@ -53,21 +53,44 @@ static int manifest_load(struct cr_version *v, struct cr_error *err)
     return v->segments == NULL ? cr_error_errno(err, -ENOMEM, "opening a version") : 0;
 }
 
-int cr_version_open(struct cr_store *store, const struct cr_ref *ref,
-                    struct cr_version **ret_version, struct cr_error *err)
+static int version_open(struct cr_store *store, const struct cr_ref *ref,
+                        const struct cr_version_info *info, struct cr_version **ret_version,
+                        struct cr_error *err)
 {
+    int r = 0;
     CLEANUP(cr_version_cleanup) struct cr_version *v = cr_calloc(1, sizeof(*v));
     if (v == NULL)
         return cr_error_errno(err, -ENOMEM, "opening a version");
     v->store = store;
     pthread_mutex_init(&v->mutex, NULL);
-    int r = version_find(v, ref, err);
+    if (info != NULL) {
+        v->info = *info;
+        v->ref = *ref;
+    } else {
+        r = version_find(v, ref, err);
+    }
     if (r == 0)
         r = manifest_load(v, err);
+    if (r == 0 && info != NULL && v->manifest.disk_bytes != info->disk_bytes)
+        r = cr_error_set(err, -EBADMSG, "version '%s@%" PRIu64 "': its manifest tells another size",
+                         ref->name, info->number);
     if (r < 0)
         return r;
     *ret_version = TAKE_PTR(v);
     return 0;
+}
+
+int cr_version_open(struct cr_store *store, const struct cr_ref *ref,
+                    struct cr_version **ret_version, struct cr_error *err)
+{
+    return version_open(store, ref, NULL, ret_version, err);
+}
+
+int cr_version_open_known(struct cr_store *store, const struct cr_ref *ref,
+                          const struct cr_version_info *info, struct cr_version **ret_version,
+                          struct cr_error *err)
+{
+    return version_open(store, ref, info, ret_version, err);
 }
 
 void cr_version_close(struct cr_version *version)

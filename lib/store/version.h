@@ -13,6 +13,14 @@ struct cr_version;
  */
 int cr_version_open(struct cr_store *store, const struct cr_ref *ref,
                     struct cr_version **ret_version, struct cr_error *err);
+/*
+ * The same for a version that is known from elsewhere, as from signed metadata: `ref` is its NAME@N
+ * and `info` says at least number, root and disk_bytes. The head is not asked. -EBADMSG also when
+ * the manifest is of a disk of another size.
+ */
+int cr_version_open_known(struct cr_store *store, const struct cr_ref *ref,
+                          const struct cr_version_info *info, struct cr_version **ret_version,
+                          struct cr_error *err);
 void cr_version_close(struct cr_version *version);
 void cr_version_cleanup(struct cr_version **version);
 
