@@ -222,6 +222,66 @@ def filelists(_):
     yield "behind", b"end 0\0end 0\0"
 
 
+def delta_indexes(_):
+    def index(parts, groups, disk=300 << 20, chunks=None):
+        chunks = sum(g[1] for g in groups) if chunks is None else chunks
+        return (b"CRDELTA1" + b"\1" * 32 + b"\2" * 32 + u64(200 << 20) + u64(disk) + u64(chunks) +
+                u32(len(parts)) + u32(len(groups)) +
+                b"".join(u32(p) + u32(0) + b"\3" * 32 for p in parts) +
+                b"".join(struct.pack("<QIIII", *g) for g in groups))
+
+    two = index([100, 50], [(3, 5, 0, 0, 60), (9, 1, 0, 60, 40), (4000, 7, 1, 0, 50)])
+    yield "three-groups", two
+    yield "nothing", index([], [])
+    yield "empty", b""
+    yield "cut", two[:-1]
+    yield "another-magic", patched(two, 7, b"2")
+    yield "disk-0", index([], [], disk=0)
+    yield "disk-too-large", index([], [], disk=(64 << 40) + 1)
+    yield "groups-2-32-1", patched(two, 100, u32((1 << 32) - 1))
+    yield "reserved", patched(two, 108, u32(1))
+    yield "part-0", index([0], [(3, 1, 0, 0, 0)])
+    yield "part-too-large", index([(8 << 20) + 1], [(3, 1, 0, 0, (8 << 20) + 1)])
+    yield "gap", index([100], [(3, 1, 0, 1, 99)])
+    yield "not-filled", index([100], [(3, 1, 0, 0, 99)])
+    yield "over", index([100], [(3, 1, 0, 0, 101)])
+    yield "no-such-part", index([], [(3, 1, 0, 0, 1)])
+    yield "order", index([100], [(9, 1, 0, 0, 60), (3, 1, 0, 60, 40)])
+    yield "touching", index([100], [(3, 5, 0, 0, 60), (7, 1, 0, 60, 40)])
+    yield "no-chunks", index([100], [(3, 0, 0, 0, 100)])
+    yield "chunks-1025", index([100], [(3, 1025, 0, 0, 100)])
+    yield "behind-the-end", index([100], [(4800, 1, 0, 0, 100)])
+    yield "chunks-wrong", index([100], [(3, 1, 0, 0, 100)], chunks=2)
+
+
+def delta_groups(_):
+    # Five chunks: copied as they stand, zeros, moved by 3 blocks, two literals among it, 14 left out.
+    plain = bytes([0, 15 << 2 | 2, 0, 15 << 2, 0, 15 << 2 | 3, 6, 0, 1 << 2 | 1, 13 << 2 | 3, 2,
+                   14, 15 << 2 | 2])
+
+    def group(head, instructions, literals=2):
+        return b"\0" + bytes(head) + bytes([len(instructions), literals]) + \
+            generate.frame(instructions + b"L" * (4096 * literals))[1]
+
+    yield "whole", group([0], plain)
+    yield "prefix", group([2, 0, 3, 5, 1], plain)
+    yield "prefix-touching", group([2, 0, 3, 0, 1], plain)
+    yield "prefix-too-long", group([1, 0, 0x81, 1], plain)
+    yield "prefix-behind", group([1, 0xe8, 7, 1], plain)
+    yield "long-varint", group([0x80, 0], plain)
+    yield "no-instructions", group([0], b"")
+    yield "one-literal", group([0], plain, 1)
+    yield "cut", group([0], plain)[:-1]
+    yield "longer", group([0], plain) + b"\0"
+    yield "instructions", b"\1" + plain
+    yield "runs-touch", b"\1" + bytes([0, 7 << 2, 7 << 2])
+    yield "no-change", b"\1" + bytes([0, 15 << 2 | 3, 0])
+    yield "before-the-disk", b"\1" + bytes([0, 15 << 2 | 3, 0xff, 1])
+    yield "17-blocks", b"\1" + bytes([0, 16 << 2])
+    yield "last-chunk", b"\1" + bytes([0xcd, 15, 1 << 2, 0])
+    yield "behind-the-end", b"\1" + bytes([0xce, 15, 1 << 2])
+
+
 def main():
     files, _ = generate.vectors()
     targets = {
@@ -229,6 +289,7 @@ def main():
         "pack_footer": pack_footers(files["pack"]), "head": heads(files["head"], files["head-1"]),
         "ref": refs(None), "object": objects(files),
         "freelist": freelists(None), "filelist": filelists(None),
+        "delta_index": delta_indexes(None), "delta_group": delta_groups(None),
     }
     for target, seeds in targets.items():
         folder = os.path.join(here, "corpus", target)
