@@ -52,6 +52,12 @@ enum option_key {
     OPT_REMOVE,
     OPT_CHANNEL,
     OPT_FILES,
+    OPT_DRY_RUN,
+    OPT_GRACE,
+    OPT_RATE,
+    OPT_RESTART,
+    OPT_REPAIR,
+    OPT_FROM,
     OPT_COUNT,
 };
 

@@ -147,9 +147,26 @@ static const struct option trust_revoke_options[] = {
     {0},
 };
 
+static const struct option gc_options[] = {
+    {OPT_DRY_RUN, "dry-run", NULL, "tell what would be done, change nothing"},
+    {OPT_GRACE, "grace", "SPAN", "how long what is condemned stays, such as 7d (default: 24h)"},
+    {0},
+};
+
+static const struct option scrub_options[] = {
+    {OPT_RATE, "rate", "BYTES", "read at most so much a second, such as 50M"},
+    {OPT_RESTART, "restart", NULL, "begin anew, not where the last run stopped"},
+    {OPT_REPAIR, "repair", NULL, "write what is damaged again from what is whole"},
+    {OPT_FROM, "from", "URI", "with --repair: another store to take from"},
+    {0},
+};
+
 const struct command commands[] = {
     {"store", "init", "URI", "make an empty store", NULL, cmd_store_init},
     {"store", "stat", "", "show what a store holds", NULL, cmd_store_stat},
+    {"store", "gc", "", "collect what no version needs any more", gc_options, cmd_store_gc},
+    {"store", "scrub", "", "read and verify all that a store holds", scrub_options,
+     cmd_store_scrub},
     {"store", "copy", "FROM TO", "copy all images of a store into another", store_copy_options,
      cmd_store_copy},
     {"image", "import", "NAME FILE", "make a new version from a disk image", import_options,

@@ -6,6 +6,8 @@
 
 int cmd_store_init(struct cli *cli, struct cr_error *err);
 int cmd_store_stat(struct cli *cli, struct cr_error *err);
+int cmd_store_gc(struct cli *cli, struct cr_error *err);
+int cmd_store_scrub(struct cli *cli, struct cr_error *err);
 int cmd_store_copy(struct cli *cli, struct cr_error *err);
 
 int cmd_image_import(struct cli *cli, struct cr_error *err);

@@ -189,3 +189,25 @@ int cr_object_open(enum cr_kind kind, const struct cr_id *id, const void *frame,
     *ret_len = n;
     return 0;
 }
+
+int cr_frame_first(const void *data, size_t len, void *plain, size_t plain_size,
+                   size_t *ret_frame_len, size_t *ret_len)
+{
+    *ret_frame_len = 0;
+    if (len < 4 || cr_get_le32(data) != ZSTD_MAGICNUMBER)
+        return -EBADMSG;
+    size_t frame_len = ZSTD_findFrameCompressedSize(data, len);
+    if (ZSTD_isError(frame_len))
+        return -EBADMSG;
+    *ret_frame_len = frame_len;
+    ZSTD_DCtx *context = thread_decompressor();
+    if (context == NULL)
+        return -ENOMEM;
+    if (frame_check(data, frame_len, plain_size, NULL) < 0)
+        return -EBADMSG;
+    size_t n = ZSTD_decompressDCtx(context, plain, plain_size, data, frame_len);
+    if (ZSTD_isError(n))
+        return -EBADMSG;
+    *ret_len = n;
+    return 0;
+}

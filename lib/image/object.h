@@ -83,3 +83,11 @@ int cr_frame_encode(const void *plain, size_t len, void *out, size_t out_size, s
  */
 int cr_object_open(enum cr_kind kind, const struct cr_id *id, const void *frame, size_t frame_len,
                    void *plain, size_t plain_size, size_t *ret_len, struct cr_error *err);
+
+/*
+ * The first of the frames that stand behind each other in `data`, for salvaging: decompressed into
+ * `plain`. Returns 0, -ENOMEM, or -EBADMSG; then *ret_frame_len tells how long it is all the same,
+ * 0 = there is none.
+ */
+int cr_frame_first(const void *data, size_t len, void *plain, size_t plain_size,
+                   size_t *ret_frame_len, size_t *ret_len);

@@ -172,13 +172,24 @@ int cr_index_add_pack(struct cr_index *index, const struct cr_id *name,
     return 1;
 }
 
-bool cr_index_has_pack(const struct cr_index *index, const struct cr_id *name)
+bool cr_index_number(const struct cr_index *index, const struct cr_id *name, uint32_t *ret_number)
 {
     const struct cr_index_pack *pack = pack_find(index, name);
-    return pack != NULL && !pack->gone;
+    if (pack == NULL || pack->gone)
+        return false;
+    *ret_number = (uint32_t)(pack - index->packs);
+    return true;
 }
 
-bool cr_index_find(const struct cr_index *index, const struct cr_id *id, struct cr_place *ret_place)
+bool cr_index_has_pack(const struct cr_index *index, const struct cr_id *name)
+{
+    uint32_t number;
+    return cr_index_number(index, name, &number);
+}
+
+/* A place, in a pack that is not condemned where there is one, and never in `beside`. */
+static bool place_find(const struct cr_index *index, const struct cr_id *id,
+                       const struct cr_id *beside, struct cr_place *ret_place)
 {
     bool found = false;
     for (uint64_t i = cr_id_hash(id) & index->mask; index->slots[i].pack != 0;
@@ -186,7 +197,7 @@ bool cr_index_find(const struct cr_index *index, const struct cr_id *id, struct 
         const struct slot *slot = &index->slots[i];
         const struct cr_index_pack *pack = &index->packs[slot->pack - 1];
         if (pack->gone || !cr_id_equal(&pack->entries[slot->entry].id, id) ||
-            (found && pack->condemned))
+            (found && pack->condemned) || (beside != NULL && cr_id_equal(&pack->name, beside)))
             continue;
         *ret_place = (struct cr_place){.pack = slot->pack - 1,
                                        .entry = slot->entry,
@@ -198,6 +209,17 @@ bool cr_index_find(const struct cr_index *index, const struct cr_id *id, struct 
             return true;
     }
     return found;
+}
+
+bool cr_index_find(const struct cr_index *index, const struct cr_id *id, struct cr_place *ret_place)
+{
+    return place_find(index, id, NULL, ret_place);
+}
+
+bool cr_index_find_beside(const struct cr_index *index, const struct cr_id *id,
+                          const struct cr_id *name, struct cr_place *ret_place)
+{
+    return place_find(index, id, name, ret_place);
 }
 
 /* --- what goes ------------------------------------------------------------------------------- */

@@ -37,6 +37,8 @@ void cr_index_free(struct cr_index *index);
  */
 int cr_index_add_pack(struct cr_index *index, const struct cr_id *name,
                       const struct cr_pack_entry *entries, uint32_t count);
+/* The number of a pack that is not gone. */
+bool cr_index_number(const struct cr_index *index, const struct cr_id *name, uint32_t *ret_number);
 bool cr_index_has_pack(const struct cr_index *index, const struct cr_id *name);
 
 /* Begin a listing: what is added or touched from here on has been seen. Returns its tick. */
@@ -54,6 +56,10 @@ bool cr_index_condemns(const struct cr_index *index); /* any */
 /* A place of the chunk, in a pack that is not condemned where there is one. */
 bool cr_index_find(const struct cr_index *index, const struct cr_id *id,
                    struct cr_place *ret_place);
+
+/* A place in any other pack than this one. */
+bool cr_index_find_beside(const struct cr_index *index, const struct cr_id *id,
+                          const struct cr_id *name, struct cr_place *ret_place);
 
 /* Packs have the numbers 0 .. cr_index_packs - 1, gone ones too. Borrowed until the next change. */
 uint32_t cr_index_packs(const struct cr_index *index);
