@@ -18,6 +18,7 @@
     X(conf_set)                                                                                    \
     X(connect)                                                                                     \
     X(shutdown)                                                                                    \
+    X(application_list)                                                                            \
     X(application_enable)                                                                          \
     X(ioctx_create)                                                                                \
     X(ioctx_destroy)                                                                               \

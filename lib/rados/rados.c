@@ -66,6 +66,15 @@ static int marker_check(struct cr_rados *rados, const char *rest, struct cr_erro
         rados->uri.name_space, rados->uri.meta);
 }
 
+/* Ceph likes to know what a pool is for; a client that may not say it does no harm. */
+static void pool_claim(struct cr_rados *rados, rados_ioctx_t io)
+{
+    char list[256];
+    size_t len = sizeof(list);
+    if (rados->api->application_list(io, list, &len) == 0 && len == 0)
+        (void)rados->api->application_enable(io, "carrel", 0);
+}
+
 static int marker_make(struct cr_rados *rados, rados_ioctx_t io, const char *text,
                        struct cr_error *err)
 {
@@ -92,7 +101,7 @@ static int marker_leave(struct cr_rados *rados, struct cr_error *err)
     int r = cr_rados_namespace(rados, rados->uri.pool, "", &io, err);
     if (r < 0)
         return r;
-    (void)rados->api->application_enable(io, "carrel", 0);
+    pool_claim(rados, io);
     snprintf(text, sizeof(text), "carrel-store 1 meta=%s\n", rados->uri.meta);
     r = marker_make(rados, io, text, err);
     if (r == -EEXIST) {
@@ -157,8 +166,8 @@ static int store_init(const char *rest, struct cr_error *err)
     if (r < 0)
         return r;
     r = pool_check(rados, err);
-    if (r == 0) /* Ceph likes to know; a client that may not tell it does no harm */
-        (void)rados->api->application_enable(rados->root, "carrel", 0);
+    if (r == 0)
+        pool_claim(rados, rados->root);
     if (r == 0 && strcmp(rados->uri.pool, rados->uri.meta) != 0)
         r = marker_leave(rados, err);
     if (r == 0)

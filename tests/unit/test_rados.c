@@ -105,7 +105,7 @@ static void each_of_many_reads_has_its_own_result(void **state)
     static struct cr_blob_read reads[COUNT];
     static char names[COUNT][8], bytes[COUNT][4];
     for (int i = 0; i < 9; i++) {
-        char name[8], text[16];
+        char name[8], text[32];
         snprintf(name, sizeof(name), "p%d", i);
         snprintf(text, sizeof(text), "%dabcdefghi", i);
         put(f, CR_SPACE_PACKS, name, text);
@@ -118,7 +118,7 @@ static void each_of_many_reads_has_its_own_result(void **state)
     }
     cr_blobs_read_many(f->blobs, CR_SPACE_PACKS, reads, COUNT);
     for (int i = 0; i < COUNT; i++) {
-        char text[16];
+        char text[32];
         snprintf(text, sizeof(text), "%dabcdefghi", i / 7 % 10);
         if (i / 7 % 10 == 9) {
             assert_int_equal(reads[i].result, -ENOENT);
