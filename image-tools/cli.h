@@ -58,6 +58,11 @@ enum option_key {
     OPT_RESTART,
     OPT_REPAIR,
     OPT_FROM,
+    OPT_NO_CACHE,
+    OPT_FOLDER,
+    OPT_RECIPE,
+    OPT_LOG,
+    OPT_ALL,
     OPT_COUNT,
 };
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* carrel image ls | show: heads and what stands in them */
+#include "image-tools/build_cache.h"
 #include "image-tools/commands.h"
 #include "image-tools/names.h"
 #include "image-tools/output.h"
+#include "image-tools/record_show.h"
 #include "image-tools/text.h"
 #include "lib/base/mem.h"
 #include "lib/base/num.h"
@@ -28,6 +30,8 @@ int cmd_image_show(struct cli *cli, struct cr_error *err)
         r = cr_store_head_read(store, ref.name, &head, NULL, err);
     if (r < 0)
         return r;
+    if (cli_has(cli, OPT_RECIPE) || cli_has(cli, OPT_LOG))
+        return record_show(cli, store, ref.name, cr_version_info(version), err);
     if (cli_has(cli, OPT_JSON))
         return output_json(output_version(&head, ref.name, cr_version_info(version)), err);
     output_version_text(&head, ref.name, cr_version_info(version));
@@ -116,6 +120,8 @@ int cmd_image_ls(struct cli *cli, struct cr_error *err)
     for (size_t i = 0; i < names.count; i++) {
         struct cr_head head = {0};
         struct cr_error why = {0};
+        if (build_cache_is_name(names.items[i].text) && !cli_has(cli, OPT_ALL))
+            continue;
         if (cr_store_head_read(store, names.items[i].text, &head, NULL, &why) < 0) {
             fprintf(stderr, "carrel: %s\n", why.text);
             status = EXIT_DAMAGED;

@@ -38,6 +38,35 @@ static const struct option commit_options[] = {
     {0},
 };
 
+static const struct option build_options[] = {
+    {OPT_MESSAGE, "message", "TEXT", "say what is new in this version"},
+    {OPT_NO_CACHE, "no-cache", NULL, "run all steps, also those whose result is there"},
+    {OPT_FORCE, "force", NULL, "make a version even if nothing changed"},
+    PUBLISH_SIGN_OPTIONS,
+    {0},
+};
+
+static const struct option update_options[] = {
+    {OPT_MESSAGE, "message", "TEXT", "say what is new in this version"},
+    {OPT_FOLDER, "folder", "FOLDER", "where the recipe's files are (default: in the store)"},
+    {OPT_NO_CACHE, "no-cache", NULL, "run all steps, also those whose result is there"},
+    {OPT_FORCE, "force", NULL,
+     "make a version even if nothing changed, or if the newest was not made by a recipe"},
+    PUBLISH_SIGN_OPTIONS,
+    {0},
+};
+
+static const struct option ls_options[] = {
+    {OPT_ALL, "all", NULL, "list the results of build steps, too"},
+    {0},
+};
+
+static const struct option show_options[] = {
+    {OPT_RECIPE, "recipe", NULL, "print the recipe that it was made by"},
+    {OPT_LOG, "log", NULL, "print what the steps of its build said"},
+    {0},
+};
+
 static const struct option export_options[] = {
     {OPT_FORMAT, "format", "FORMAT", "raw, qcow2, vmdk or vhdx (default: raw)"},
     {OPT_FORCE, "force", NULL, "replace FILE if it exists"},
@@ -173,8 +202,12 @@ const struct command commands[] = {
      cmd_image_import},
     {"image", "commit", "NAME OVERLAY", "make a new version from a qcow2 overlay of an older one",
      commit_options, cmd_image_commit},
-    {"image", "ls", "", "list the images", NULL, cmd_image_ls},
-    {"image", "show", "NAME[@N]", "show one version", NULL, cmd_image_show},
+    {"image", "build", "RECIPE", "make a new version as a recipe says", build_options,
+     cmd_image_build},
+    {"image", "update", "NAME", "run the recipe of an image again, on what its base is now",
+     update_options, cmd_image_update},
+    {"image", "ls", "", "list the images", ls_options, cmd_image_ls},
+    {"image", "show", "NAME[@N]", "show one version", show_options, cmd_image_show},
     {"image", "log", "NAME", "show the versions of an image and what each was made from",
      log_options, cmd_image_log},
     {"image", "diff", "NAME@A NAME@B", "tell how two versions differ", diff_options,

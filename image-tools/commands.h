@@ -12,6 +12,8 @@ int cmd_store_copy(struct cli *cli, struct cr_error *err);
 
 int cmd_image_import(struct cli *cli, struct cr_error *err);
 int cmd_image_commit(struct cli *cli, struct cr_error *err);
+int cmd_image_build(struct cli *cli, struct cr_error *err);
+int cmd_image_update(struct cli *cli, struct cr_error *err);
 int cmd_image_ls(struct cli *cli, struct cr_error *err);
 int cmd_image_show(struct cli *cli, struct cr_error *err);
 int cmd_image_log(struct cli *cli, struct cr_error *err);

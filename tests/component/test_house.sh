@@ -23,6 +23,8 @@ diff - installed <<'LIST' || fail "other files are installed than those named he
 755 usr/bin/carrel-agent
 755 usr/bin/carrel-blockd
 755 usr/bin/carrel-chunkd
+755 usr/lib/carrel/carrel-build-guest
+755 usr/lib/carrel/carrel-guest-files
 755 usr/lib/carrel/carrel-ntfs-free
 644 usr/lib/carrel/nbdkit-carrel-blockd-plugin.so
 644 usr/lib/carrel/nbdkit-carrel-plugin.so
@@ -30,6 +32,7 @@ diff - installed <<'LIST' || fail "other files are installed than those named he
 644 usr/share/man/man1/carrel-agent.1
 644 usr/share/man/man1/carrel.1
 644 usr/share/man/man1/nbdkit-carrel-plugin.1
+644 usr/share/man/man5/carrel-recipe.5
 644 usr/share/man/man8/carrel-blockd.8
 644 usr/share/man/man8/carrel-chunkd.8
 LIST
