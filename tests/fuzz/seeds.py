@@ -6,6 +6,7 @@ The test vectors, whole and damaged at the places that matter. What the fuzzer f
 is kept there too, named by its hash; this script never touches those.
 """
 
+import hashlib
 import json
 import os
 import struct
@@ -14,6 +15,10 @@ import sys
 here = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(here, "..", "fixtures", "format"))
 import generate  # noqa: E402
+
+# Of RFC 8032, section 7.1.
+PUBLIC_KEYS = ("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
+               "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c")
 
 
 def patched(data, offset, value):
@@ -282,6 +287,61 @@ def delta_groups(_):
     yield "behind-the-end", b"\1" + bytes([0xce, 15, 1 << 2])
 
 
+def trust_files():
+    """One good file of each role, by its number in the fuzz target; signatures are not looked at."""
+    keys = {}
+    for i in range(2):
+        key = {"keytype": "ed25519", "keyval": {"public": PUBLIC_KEYS[i]}, "scheme": "ed25519"}
+        text = json.dumps(key, sort_keys=True, separators=(",", ":")).encode()
+        keys[hashlib.sha256(text).hexdigest()] = key
+    role = {"keyids": list(keys), "threshold": 2}
+    meta = {"version": 2, "length": 700, "hashes": {"sha256": "ab" * 32, "sha512": "cd" * 64}}
+    version = {"length": 64, "hashes": {"sha256": "12" * 32}, "custom": {"carrel": {
+        "parent": "physics@1", "disk_bytes": 200192, "created_s": 1700000000}}}
+    change = {"channel": "stable", "kind": "promote", "number": 2, "set_s": 1, "at_s": 1700000000}
+    bodies = [
+        {"consistent_snapshot": True, "keys": keys,
+         "roles": dict.fromkeys(("root", "targets", "snapshot", "timestamp"), role)},
+        {"targets": {"physics@2": version, "readme": {"length": 0, "hashes": {"md5": "x"}}},
+         "carrel": {"channels": {"physics": [change, dict(change, kind="rollback", number=0)]}},
+         "delegations": {"keys": {}, "roles": []}},
+        {"meta": {"targets.json": meta, "other.json": {"version": 1}}},
+        {"meta": {"snapshot.json": meta}},
+    ]
+    signatures = [{"keyid": keyid, "sig": "ef" * 64} for keyid in keys]
+    for i, name in enumerate(("root", "targets", "snapshot", "timestamp")):
+        signed = {"_type": name, "spec_version": "1.0.31", "version": 2,
+                  "expires": "2030-01-31T12:00:00Z", "x-unknown": {"\u00e9": [None, -1]}}
+        signed.update(bodies[i])
+        yield i, name, {"signed": signed, "signatures": signatures}
+
+
+def trust_roles(_):
+    yield "empty", b""
+    for i, name, envelope in trust_files():
+        whole = json.dumps(envelope, separators=(",", ":")).encode()
+        yield name, bytes([i]) + whole
+        yield name + "-cut", bytes([i]) + whole[:-9]
+        yield name + "-no-signatures", bytes([i]) + whole.replace(b'"signatures"', b'"x"')
+        yield name + "-twice", bytes([i]) + whole.replace(b'"version":2', b'"version":2,"version":2')
+        yield name + "-spec-2", bytes([i]) + whole.replace(b"1.0.31", b"2.0.0")
+        yield name + "-of-another", bytes([i ^ 1]) + whole
+        yield name + "-version-0", bytes([i]) + whole.replace(b'"version":2', b'"version":0')
+        yield name + "-february", bytes([i]) + whole.replace(b"01-31", b"02-30")
+
+
+def trust_json(_):
+    for _i, name, envelope in trust_files():
+        yield name, json.dumps(envelope).encode()
+    for i, text in enumerate((
+            b"", b"{}", b"[]", b"[1.0]", b"[1e3]", b"[-0]", b"[-01]", b'{"a":1,"a":2}',
+            b'{"a":1,"\\u0061":2}', b'["\\u0000"]', b'["\\ud800"]', b'["\xff"]', b"[" * 33 + b"]" * 33,
+            b"[" * 32 + b"]" * 32, b"[9223372036854775807,-9223372036854775808]",
+            b"[9223372036854775808]", b'["\\"\\\\\\n\\u00e9"]', b'{"1.0":"-0","":"1e3"}', b"7",
+            b'"\\"')):
+        yield "%02d" % i, text
+
+
 def main():
     files, _ = generate.vectors()
     targets = {
@@ -289,6 +349,7 @@ def main():
         "pack_footer": pack_footers(files["pack"]), "head": heads(files["head"], files["head-1"]),
         "ref": refs(None), "object": objects(files),
         "freelist": freelists(None), "filelist": filelists(None),
+        "trust_role": trust_roles(None), "trust_json": trust_json(None),
         "delta_index": delta_indexes(None), "delta_group": delta_groups(None),
     }
     for target, seeds in targets.items():
