@@ -34,7 +34,7 @@ int seat_trust_resolve(const struct seat_settings *settings, struct cr_store *st
     int64_t now_s = time(NULL);
     int r = cr_trust_client_open(settings->trust, &client, err);
     if (r < 0)
-        return cr_error_prefix(err, r, "folder '%s' of signed metadata", settings->trust);
+        return r;
     int refreshed = cr_trust_refresh(client, cr_trust_store_fetch, store, now_s, &why);
     cr_trust_client_state(client, now_s, &state);
     if (refreshed == -ECANCELED || (refreshed < 0 && state.health == CR_TRUST_EMPTY))

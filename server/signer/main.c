@@ -136,6 +136,16 @@ static int read_all(int fd, struct cr_buf *out)
     }
 }
 
+/* The answer that says why there is nothing signed in it. */
+static int refuse(int out, const struct cr_error *err)
+{
+    CLEANUP_BUF struct cr_buf answer = CR_BUF_INIT(CR_NOTE_BYTES_MAX);
+    int r = cr_note_begin(&answer, 1);
+    if (r == 0)
+        r = cr_note_add(&answer, "refusal", err->text, strlen(err->text));
+    return r < 0 ? r : cr_write_full(out, answer.data, answer.len);
+}
+
 /* Read a note from `in`, answer it to `out`: with what was signed, or with the reason why not. */
 static int serve(struct state *state, const struct options *options, int in, int out)
 {
@@ -155,16 +165,12 @@ static int serve(struct state *state, const struct options *options, int in, int
         r = cr_note_parse(bytes.data, bytes.len, note, &err);
     if (r == 0)
         r = notary_answer(state, note, &settings, &answer, &err);
-    if (r < 0) {
-        if (!options->once) /* there whoever asked tells it */
-            fprintf(stderr, "carrel-signer: refused: %s\n", err.text);
-        cr_buf_done(&answer);
-        if (cr_note_begin(&answer, 1) < 0 ||
-            cr_note_add(&answer, "refusal", err.text, strlen(err.text)) < 0)
-            return r;
-    }
-    int written = cr_write_full(out, answer.data, answer.len);
-    return r < 0 ? r : written;
+    if (r == 0)
+        return cr_write_full(out, answer.data, answer.len);
+    if (!options->once) /* there whoever asked tells it */
+        fprintf(stderr, "carrel-signer: refused: %s\n", err.text);
+    refuse(out, &err);
+    return r;
 }
 
 /* --- the socket ------------------------------------------------------------------------------ */
@@ -248,7 +254,11 @@ int main(int argc, char **argv)
         return EXIT_SUCCESS;
     }
     r = run(&options, &err);
-    if (r < 0 && err.text[0] != '\0')
+    if (r < 0 && err.text[0] != '\0' && options.once) {
+        CLEANUP_BUF struct cr_buf unread = CR_BUF_INIT(CR_NOTE_BYTES_MAX);
+        read_all(STDIN_FILENO, &unread); /* whoever asks must be able to end the question */
+        refuse(STDOUT_FILENO, &err);
+    } else if (r < 0 && err.text[0] != '\0')
         fprintf(stderr, "carrel-signer: %s\n", err.text);
     return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
