@@ -114,14 +114,15 @@ int cr_rados_remove_marked(struct cr_blobs *blobs, enum cr_space space, const ch
         api->write_op_remove(op);
     }
     int r = cr_rados_operate(rados, op, rados->spaces[space], name);
-    if (r == -ECANCELED)
-        return cr_error_set(err, -EAGAIN, "'%s/%s' is no longer condemned", cr_space_names[space],
-                            name);
-    if (r < 0 && r != -ENOENT)
+    if (r < 0 && r != -ENOENT && r != -ECANCELED)
         return cr_rados_blob_error(rados, r, "removing", space, name, err);
-    key_of(space, name, key);
-    (void)unlist(rados, key, NULL);
-    return r < 0 ? cr_rados_blob_error(rados, r, "removing", space, name, err) : 0;
+    if (r != -ECANCELED) {
+        key_of(space, name, key);
+        (void)unlist(rados, key, NULL);
+    }
+    return r == 0 ? 0
+                  : cr_error_set(err, -EAGAIN, "'%s/%s' is no longer condemned",
+                                 cr_space_names[space], name);
 }
 
 /* --- reading them ---------------------------------------------------------------------------- */

@@ -6,6 +6,7 @@
 #include "lib/base/mem.h"
 #include "lib/store/packstore.h"
 #include "lib/store/publish.h"
+#include "tests/unit/rados_store.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -40,6 +41,15 @@ static inline int open_dir(void **state)
     if (mkdtemp(f->folder) == NULL || cr_store_init(f->folder, NULL) < 0)
         return -1;
     int r = cr_store_open(f->folder, &f->store, NULL);
+    f->b = r < 0 ? NULL : packstore_of(f->store)->blobs;
+    return r;
+}
+
+static inline int open_rados(void **state)
+{
+    struct fixture *f = cr_calloc(1, sizeof(*f));
+    *state = f;
+    int r = rados_store_open(&f->store);
     f->b = r < 0 ? NULL : packstore_of(f->store)->blobs;
     return r;
 }
@@ -204,7 +214,8 @@ static inline void damage(struct cr_blobs *b, enum cr_space space, const char *n
 
 #define FOR_EACH_BACKEND(test)                                                                     \
     {#test " [mem]", test, open_mem, close_store, NULL},                                           \
+        {#test " [dir]", test, open_dir, close_store, NULL},                                       \
     {                                                                                              \
-#test " [dir]", test, open_dir, close_store, NULL                                          \
+#test RADOS_BACKEND, test, open_rados, close_store, NULL                                   \
     }
 #define FOR_DIR(test) cmocka_unit_test_setup_teardown(test, open_dir, close_store)

@@ -3,6 +3,7 @@
 #include "lib/base/fd.h"
 #include "lib/base/mem.h"
 #include "lib/store/packstore.h"
+#include "tests/unit/rados_store.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -39,6 +40,15 @@ static int open_dir(void **state)
     if (mkdtemp(f->folder) == NULL || cr_store_init(f->folder, NULL) < 0)
         return -1;
     int r = cr_store_open(f->folder, &f->store, NULL);
+    f->b = r < 0 ? NULL : packstore_of(f->store)->blobs;
+    return r;
+}
+
+static int open_rados(void **state)
+{
+    struct fixture *f = cr_calloc(1, sizeof(*f));
+    *state = f;
+    int r = rados_store_open(&f->store);
     f->b = r < 0 ? NULL : packstore_of(f->store)->blobs;
     return r;
 }
@@ -345,14 +355,15 @@ static void a_store_made_before_lacks_folders_and_works(void **state)
 
 #define FOR_EACH_BACKEND(test)                                                                     \
     {#test " [mem]", test, open_mem, close_store, NULL},                                           \
+        {#test " [dir]", test, open_dir, close_store, NULL},                                       \
     {                                                                                              \
-#test " [dir]", test, open_dir, close_store, NULL                                          \
+#test RADOS_BACKEND, test, open_rados, close_store, NULL                                   \
     }
 #define FOR_DIR(test) cmocka_unit_test_setup_teardown(test, open_dir, close_store)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
+    struct CMUnitTest tests[] = {
         FOR_EACH_BACKEND(a_mark_is_listed_with_its_generation_and_time),
         FOR_EACH_BACKEND(what_is_put_again_is_not_condemned),
         FOR_EACH_BACKEND(only_the_very_mark_lets_a_blob_be_removed),
@@ -365,5 +376,5 @@ int main(void)
         FOR_DIR(a_damaged_mark_is_of_no_generation),
         FOR_DIR(a_store_made_before_lacks_folders_and_works),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return _cmocka_run_group_tests("tests", tests, RADOS_TESTS(tests), NULL, NULL);
 }

@@ -298,7 +298,7 @@ static void the_rate_is_kept(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
+    struct CMUnitTest tests[] = {
         FOR_EACH_BACKEND(a_whole_store_is_whole),
         FOR_EACH_BACKEND(each_kind_of_damage_is_found_and_named),
         FOR_EACH_BACKEND(one_that_was_stopped_goes_on),
@@ -310,5 +310,5 @@ int main(void)
         FOR_EACH_BACKEND(a_pack_that_is_written_again_meanwhile_stays),
         FOR_EACH_BACKEND(the_rate_is_kept),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return _cmocka_run_group_tests("tests", tests, RADOS_TESTS(tests), NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #include "lib/base/mem.h"
 #include "lib/base/pool.h"
 #include "lib/store/publish.h"
+#include "tests/unit/rados_store.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,6 +37,14 @@ static int open_dir(void **state)
     if (mkdtemp(f->folder) == NULL || cr_store_init(f->folder, NULL) < 0)
         return -1;
     return cr_store_open(f->folder, &f->store, NULL);
+}
+
+static int open_rados(void **state)
+{
+    struct fixture *f = cr_calloc(1, sizeof(*f));
+    *state = f;
+    int r = rados_store_open(&f->store);
+    return r;
 }
 
 static int close_store(void **state)
@@ -481,14 +490,15 @@ static void an_interrupted_init_can_be_done_again(void **state)
 
 #define FOR_EACH_BACKEND(test)                                                                     \
     {#test " [mem]", test, open_mem, close_store, NULL},                                           \
+        {#test " [dir]", test, open_dir, close_store, NULL},                                       \
     {                                                                                              \
-#test " [dir]", test, open_dir, close_store, NULL                                          \
+#test RADOS_BACKEND, test, open_rados, close_store, NULL                                   \
     }
 #define FOR_DIR(test) cmocka_unit_test_setup_teardown(test, open_dir, close_store)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
+    struct CMUnitTest tests[] = {
         FOR_EACH_BACKEND(what_is_published_reads_back),
         FOR_EACH_BACKEND(a_child_costs_what_it_changed),
         FOR_EACH_BACKEND(the_same_disk_has_the_same_root),
@@ -507,5 +517,5 @@ int main(void)
         FOR_DIR(a_folder_with_other_things_is_no_store),
         FOR_DIR(an_interrupted_init_can_be_done_again),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return _cmocka_run_group_tests("tests", tests, RADOS_TESTS(tests), NULL, NULL);
 }
