@@ -8,7 +8,7 @@ PACKAGES_RUN := linux-image-amd64 nbdkit libnbd-bin qemu-system-x86 qemu-utils q
 	libvirt-daemon libvirt-daemon-driver-qemu xfsprogs ntfs-3g qemu-system-common fuse3
 PACKAGES_TEST := libcmocka-dev curl jq strace gnutls-bin e2fsprogs fdisk mtools dosfstools \
 	syslinux syslinux-common syslinux-efi busybox-static mandoc fio openssl python3 zstd \
-	ceph-mon ceph-mgr ceph-osd ceph-common \
+	ceph-mon ceph-mgr ceph-osd ceph-common libvirt-daemon-driver-storage-rbd libvirt-clients \
 	python3-cryptography python3-securesystemslib softhsm2 opensc
 PACKAGES_DEMO := mmdebstrap fakeroot uidmap
 PACKAGES_BENCH := casync nginx-light wrk

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* carrel image export NAME[@N] FILE */
+/* carrel image export NAME[@N] FILE, or rbd:POOL/IMAGE */
 #include "image-tools/commands.h"
 #include "image-tools/export.h"
 #include "image-tools/output.h"
@@ -7,6 +7,7 @@
 #include "lib/base/fd.h"
 #include "lib/base/mem.h"
 #include "lib/base/num.h"
+#include "lib/blk/rbd.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -106,6 +107,30 @@ static int export_file(const struct cli *cli, struct cr_store *store, struct cr_
     return stop_requested() && r < 0 ? stop_check(err) : r;
 }
 
+/*
+ * Into a block device in Ceph. QEMU cannot rename those, so the image has its name from the start,
+ * and what a failure leaves is named.
+ */
+static int export_rbd(const struct cli *cli, struct cr_store *store, struct cr_version *version,
+                      struct cr_error *err)
+{
+    CLEANUP(target_cleanup) struct target *target = NULL;
+    const char *uri = cli->operands[1];
+    int r =
+        target_rbd_open(uri, cli_has(cli, OPT_FORCE), cr_version_disk_bytes(version), &target, err);
+    if (r < 0)
+        return r;
+    r = export_run(cli, store, version, target, err);
+    if (r == 0)
+        r = target->ops->finish(target, true, err);
+    if (r == 0)
+        r = stop_check(err);
+    if (r < 0)
+        return cr_error_prefix(
+            err, r, "'%s' is not complete (export again with --force, or remove it)", uri);
+    return 0;
+}
+
 static int export_print(const struct cli *cli, const struct cr_version *version, const char *format,
                         struct cr_error *err)
 {
@@ -133,13 +158,19 @@ int cmd_image_export(struct cli *cli, struct cr_error *err)
     int r = cr_ref_parse(cli->operands[0], &ref, err);
     if (r == 0)
         r = format_take(cli, &format, err);
-    if (r == 0)
+    bool is_rbd = cr_rbd_is(cli->operands[1]);
+    if (r == 0 && is_rbd && strcmp(format, "raw") != 0)
+        r = cr_error_set(err, -EINVAL,
+                         "option '--format': a block device in Ceph holds the disk as it is; leave "
+                         "the option out");
+    if (r == 0 && !is_rbd)
         r = target_check(cli, cli->operands[1], err);
     if (r == 0)
         r = cli_store_open(cli, &store, err);
     if (r == 0)
         r = cr_version_open(store, &ref, &version, err);
     if (r == 0)
-        r = export_file(cli, store, version, format, err);
+        r = is_rbd ? export_rbd(cli, store, version, err)
+                   : export_file(cli, store, version, format, err);
     return r < 0 ? r : export_print(cli, version, format, err);
 }

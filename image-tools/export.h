@@ -33,6 +33,12 @@ int target_raw_open(const char *path, const char *name, uint64_t disk_bytes,
                     struct target **ret_target, struct cr_error *err);
 int target_qemu_open(const char *path, const char *name, const char *format, uint64_t disk_bytes,
                      struct target **ret_target, struct cr_error *err);
+/*
+ * Make the block device in Ceph that `uri` names (lib/blk/rbd.h), with the size of the disk.
+ * -EEXIST when there is one, unless `force`: then it gets this size, and zeros.
+ */
+int target_rbd_open(const char *uri, bool force, uint64_t disk_bytes, struct target **ret_target,
+                    struct cr_error *err);
 void target_cleanup(struct target **target);
 
 /* Write all of `version`. -ECANCELED when a stop was asked for. */

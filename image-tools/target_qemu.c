@@ -5,8 +5,10 @@
  * workers decompress while one of them writes.
  */
 #include "image-tools/export.h"
+#include "lib/base/limits.h"
 #include "lib/base/mem.h"
 #include "lib/blk/qemu_img.h"
+#include "lib/blk/rbd.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -14,6 +16,7 @@
 #include <pthread.h>
 
 #define SECTOR_BYTES 512U
+#define ZERO_BYTES   CR_GIB /* zeroed by one request */
 
 struct qemu {
     struct target base;
@@ -64,43 +67,127 @@ static void qemu_close(struct target *target)
 
 static const struct target_ops qemu_ops = {qemu_write, qemu_finish, qemu_close};
 
-static int image_create(const char *path, const char *name, const char *format, uint64_t disk_bytes,
-                        struct cr_error *err)
+/* --- opening
+ * --------------------------------------------------------------------------------------- */
+
+/* Run qemu-img, which `what` ("make", "resize") the image; -EIO with its complaint. */
+static int qemu_img(const char *const *argv, const char *what, const char *name,
+                    struct cr_error *err)
 {
     CLEANUP_QEMU_IMG struct cr_qemu_img run = {0};
-    char size[32];
-    snprintf(size, sizeof(size), "%" PRIu64,
-             (disk_bytes + SECTOR_BYTES - 1) / SECTOR_BYTES * SECTOR_BYTES);
-    const char *const argv[] = {"qemu-img", "create", "-q", "-f", format, path, size, NULL};
     int r = cr_qemu_img_run(&run, argv, err);
     if (r == 0 && run.status != 0)
-        return cr_error_set(err, -EIO, "cannot make '%s': %s", name, cr_qemu_img_complaint(&run));
+        return cr_error_set(err, -EIO, "cannot %s '%s': %s", what, name,
+                            cr_qemu_img_complaint(&run));
     return r;
 }
 
-int target_qemu_open(const char *path, const char *name, const char *format, uint64_t disk_bytes,
-                     struct target **ret_target, struct cr_error *err)
+static uint64_t whole_sectors(uint64_t bytes)
 {
-    int r = image_create(path, name, format, disk_bytes, err);
-    if (r < 0)
-        return r;
+    return (bytes + SECTOR_BYTES - 1) / SECTOR_BYTES * SECTOR_BYTES;
+}
+
+static int image_create(const char *spec, const char *name, const char *format, uint64_t disk_bytes,
+                        struct cr_error *err)
+{
+    char size[32];
+    snprintf(size, sizeof(size), "%" PRIu64, whole_sectors(disk_bytes));
+    const char *const argv[] = {"qemu-img", "create", "-q", "-f", format, spec, size, NULL};
+    return qemu_img(argv, "make", name, err);
+}
+
+/* A qemu-nbd that writes the image, and a connection to it. */
+static int image_serve(const char *spec, const char *name, const char *format, struct qemu **ret,
+                       struct cr_error *err)
+{
     struct qemu *qemu = cr_calloc(1, sizeof(*qemu));
     if (qemu == NULL)
         return cr_error_errno(err, -ENOMEM, "cannot make '%s'", name);
     qemu->base = (struct target){.ops = &qemu_ops, .name = name};
     pthread_mutex_init(&qemu->mutex, NULL);
     CLEANUP(target_cleanup) struct target *target = &qemu->base;
-    char program[] = "qemu-nbd", option[] = "--format", *path_copy = strdup(path);
-    char *format_copy = strdup(format);
-    char *argv[] = {program, option, format_copy, path_copy, NULL};
+    char program[] = "qemu-nbd", option[] = "--format", discard[] = "--discard=unmap";
+    char *spec_copy = strdup(spec), *format_copy = strdup(format);
+    char *argv[] = {program, discard, option, format_copy, spec_copy, NULL};
     qemu->nbd = nbd_create();
-    r = -ENOMEM;
-    if (qemu->nbd != NULL && path_copy != NULL && format_copy != NULL)
+    int r = -ENOMEM;
+    if (qemu->nbd != NULL && spec_copy != NULL && format_copy != NULL)
         r = nbd_connect_systemd_socket_activation(qemu->nbd, argv);
-    free(path_copy);
+    free(spec_copy);
     free(format_copy);
     if (r < 0)
         return nbd_failed(target, err);
-    *ret_target = TAKE_PTR(target);
+    target = NULL;
+    *ret = qemu;
     return 0;
+}
+
+int target_qemu_open(const char *path, const char *name, const char *format, uint64_t disk_bytes,
+                     struct target **ret_target, struct cr_error *err)
+{
+    struct qemu *qemu = NULL;
+    int r = image_create(path, name, format, disk_bytes, err);
+    if (r == 0)
+        r = image_serve(path, name, format, &qemu, err);
+    if (r == 0)
+        *ret_target = &qemu->base;
+    return r;
+}
+
+/* --- a block device in Ceph
+ * ----------------------------------------------------------------------- */
+
+/* 1 = there is one. What else goes wrong shows when it is made. */
+static int rbd_exists(const char *spec, struct cr_error *err)
+{
+    const char *const argv[] = {"qemu-img", "info", "-U", "-f", "raw", spec, NULL};
+    CLEANUP_QEMU_IMG struct cr_qemu_img run = {0};
+    int r = cr_qemu_img_run(&run, argv, err);
+    return r < 0 ? r : run.status == 0;
+}
+
+/* Nothing of what was there shall shine through. */
+static int rbd_clear(struct qemu *qemu, uint64_t bytes, struct cr_error *err)
+{
+    for (uint64_t at = 0; at < bytes;) {
+        uint64_t part = bytes - at < ZERO_BYTES ? bytes - at : ZERO_BYTES;
+        if (nbd_zero(qemu->nbd, part, at, 0) < 0)
+            return nbd_failed(&qemu->base, err);
+        at += part;
+    }
+    return 0;
+}
+
+static int rbd_open(const char *spec, const char *uri, bool force, uint64_t disk_bytes,
+                    struct qemu **ret_qemu, struct cr_error *err)
+{
+    char size[32];
+    snprintf(size, sizeof(size), "%" PRIu64, whole_sectors(disk_bytes));
+    const char *const resize[] = {"qemu-img", "resize", "-q", "-f", "raw",
+                                  "--shrink", spec,     size, NULL};
+    int exists = rbd_exists(spec, err);
+    if (exists < 0)
+        return exists;
+    if (exists && !force)
+        return cr_error_set(err, -EEXIST, "'%s' exists; name another image or add --force", uri);
+    int r = exists ? qemu_img(resize, "resize", uri, err)
+                   : image_create(spec, uri, "raw", disk_bytes, err);
+    if (r == 0)
+        r = image_serve(spec, uri, "raw", ret_qemu, err);
+    if (r == 0 && exists && (r = rbd_clear(*ret_qemu, whole_sectors(disk_bytes), err)) < 0)
+        qemu_close(&(*ret_qemu)->base);
+    return r;
+}
+
+int target_rbd_open(const char *uri, bool force, uint64_t disk_bytes, struct target **ret_target,
+                    struct cr_error *err)
+{
+    CLEANUP_FREE char *spec = NULL;
+    struct qemu *qemu = NULL;
+    int r = cr_rbd_spec(uri, &spec, err);
+    if (r == 0)
+        r = rbd_open(spec, uri, force, disk_bytes, &qemu, err);
+    if (r == 0)
+        *ret_target = &qemu->base;
+    return r;
 }

@@ -6,6 +6,7 @@
 #include "lib/base/num.h"
 #include "lib/blk/qemu_img.h"
 #include "lib/blk/rawdisk.h"
+#include "lib/blk/rbd.h"
 #include "lib/blk/whole.h"
 
 #include <errno.h>
@@ -14,7 +15,7 @@
 
 /* What the person sees of the image, and how QEMU is asked about it. */
 struct subject {
-    const char *path;   /* absolute, so that QEMU never takes it for a protocol */
+    const char *path;   /* absolute, so that QEMU never takes it for a protocol; or "rbd:..." */
     const char *name;   /* as the person wrote it */
     const char *format; /* as the person said, or NULL */
 };
@@ -23,6 +24,9 @@ struct subject {
 static int open_error(struct cr_qemu_img *run, const struct subject *image, struct cr_error *err)
 {
     const char *why = cr_qemu_img_complaint(run);
+    if (cr_rbd_is(image->path))
+        return cr_error_set(err, strstr(why, "No such file") != NULL ? -ENOENT : -EIO,
+                            "cannot read the image '%s': %s", image->name, why);
     if (strstr(why, " lock") != NULL)
         return cr_error_set(err, -EBUSY,
                             "cannot read the image '%s': another program writes to it, such as a "
@@ -74,8 +78,10 @@ static int info_get(const struct subject *image, const char *format, bool chain,
 /* Refuse what is not a file, or is empty. */
 static int file_check(const struct subject *image, struct cr_error *err)
 {
-    CLEANUP_CLOSE int fd = open(image->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct stat st;
+    if (cr_rbd_is(image->path))
+        return 0;
+    CLEANUP_CLOSE int fd = open(image->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0 && errno == ENOENT)
         return cr_error_set(err, -ENOENT, "cannot open the image '%s': there is no such file",
                             image->name);
@@ -217,7 +223,7 @@ int cr_image_inspect(const char *path, const char *name, const char *format, boo
         return cr_error_set(err, -EINVAL,
                             "'%s' is not a qcow2 overlay (it is %s): import it as a whole image",
                             name, found);
-    if (format == NULL && strcmp(found, "raw") == 0)
+    if (format == NULL && strcmp(found, "raw") == 0 && !cr_rbd_is(path))
         r = raw_check(&image, err);
     if (r == 0)
         r = size_check(&image, info, err);

@@ -15,7 +15,8 @@ struct cr_image_info {
 };
 
 /*
- * Find out about the image at the absolute path `path` (`name` is what the person calls it), and
+ * Find out about the image at the absolute path `path`, or at what cr_rbd_spec made (`name` is what
+ * the person calls it), and
  * refuse it when it is no disk image, damaged, truncated, too large, in use, or not complete. The
  * errors are those of cr_source_open. Release the result with cr_image_info_done.
  */

@@ -6,6 +6,7 @@
 #include "lib/base/mem.h"
 #include "lib/blk/inspect.h"
 #include "lib/blk/qemu_nbd.h"
+#include "lib/blk/rbd.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -73,12 +74,16 @@ static char *path_absolute(const char *path)
 static int source_start(struct cr_source *source, const char *path,
                         const struct cr_source_options *options, struct cr_error *err)
 {
-    CLEANUP_FREE char *absolute = path_absolute(path);
-    if (absolute == NULL)
+    CLEANUP_FREE char *absolute = NULL;
+    bool is_rbd = cr_rbd_is(path);
+    int r = is_rbd ? cr_rbd_spec(path, &absolute, err) : 0;
+    if (r < 0)
+        return r;
+    if (!is_rbd && (absolute = path_absolute(path)) == NULL)
         return cr_error_errno(err, -errno, "cannot open the image '%s'", path);
     source->top_layer_only = options->top_layer_only;
-    int r = cr_image_inspect(absolute, path, options->format, options->top_layer_only,
-                             &source->info, err);
+    r = cr_image_inspect(absolute, path, options->format, options->top_layer_only, &source->info,
+                         err);
     if (r == 0)
         r = cr_qemu_nbd_start(&source->server, source->info.spec,
                               options->top_layer_only ? NULL : source->info.format,
@@ -89,7 +94,7 @@ static int source_start(struct cr_source *source, const char *path,
     while (r == 0 && source->connection_count < count)
         r = connection_open(source, err);
     /* The server keeps its lock on the file and tells the holes, also of a raw one. */
-    if (r == 0 && !options->top_layer_only && strcmp(source->info.format, "raw") == 0)
+    if (r == 0 && !options->top_layer_only && !is_rbd && strcmp(source->info.format, "raw") == 0)
         source->raw_fd = open(absolute, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     return r;
 }

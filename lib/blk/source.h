@@ -41,10 +41,11 @@ struct cr_source_options {
 };
 
 /*
- * Open the image `path`. Errors, each with its sentence: -ENOENT (it, or a backing file, is
- * missing), -EINVAL (not a disk image; not the format that was said), -EUCLEAN (truncated or
- * damaged), -EFBIG (larger than CR_DISK_BYTES_MAX), -EBUSY (in use, by a running virtual machine
- * for example), -ENOTSUP (encrypted), or another -errno. `options` may be NULL.
+ * Open the image `path`, or the block device in Ceph that it names (rbd.h). Errors, each with its
+ * sentence: -ENOENT (it, or a backing file, is missing), -EINVAL (not a disk image; not the format
+ * that was said), -EUCLEAN (truncated or damaged), -EFBIG (larger than CR_DISK_BYTES_MAX), -EBUSY
+ * (in use, by a running virtual machine for example), -ENOTSUP (encrypted), or another -errno.
+ * `options` may be NULL.
  */
 int cr_source_open(const char *path, const struct cr_source_options *options,
                    struct cr_source **ret_source, struct cr_error *err);

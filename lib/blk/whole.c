@@ -5,6 +5,7 @@
 #include "lib/base/le.h"
 #include "lib/base/mem.h"
 #include "lib/blk/qemu_img.h"
+#include "lib/blk/rbd.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -102,8 +103,8 @@ int cr_image_check_whole(const json_t *info, const char *path, const char *spec,
                          struct cr_error *err)
 {
     const char *format = cr_json_text(info, "format");
-    struct stat st;
-    if (stat(path, &st) < 0)
+    struct stat st = {0};
+    if (!cr_rbd_is(path) && stat(path, &st) < 0)
         return cr_error_errno(err, -errno, "cannot open the image '%s'", name);
     if (format == NULL || strcmp(format, "raw") == 0)
         return 0;
