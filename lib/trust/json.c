@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <string.h>
 
 /* --- reading --------------------------------------------------------------------------------- */
@@ -28,13 +29,15 @@ static void skip_text(struct scan *scan)
 static int look_at_number(struct scan *scan, struct cr_error *err)
 {
     const char *start = scan->at;
+    bool whole = true;
     while (scan->at + 1 < scan->end && scan->at[1] != '\0' &&
-           strchr("0123456789+-.eE", scan->at[1]) != NULL)
+           strchr("0123456789+-.eE", scan->at[1]) != NULL) {
         scan->at++;
-    size_t len = (size_t)(scan->at - start) + 1;
-    if (strcspn(start, ".eE+") < len)
+        whole &= strchr(".eE+", *scan->at) == NULL;
+    }
+    if (!whole)
         return cr_error_set(err, -EBADMSG, "it has a number with a fraction or an exponent");
-    if (len >= 2 && start[0] == '-' && start[1] == '0')
+    if (scan->at > start && start[0] == '-' && start[1] == '0')
         return cr_error_set(err, -EBADMSG, "it has a number that is written \"-0\"");
     return 0;
 }
