@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* carrel image diff NAME@A NAME@B: by ids alone, no chunk is read; --files looks into
- * the file systems as well */
+/* carrel image diff NAME@A NAME@B: by ids alone, and what a seat that has A fetches; --files looks
+ * into the file systems as well */
 #include "image-tools/commands.h"
+#include "image-tools/delta.h"
 #include "image-tools/diff_files.h"
 #include "image-tools/output.h"
 #include "image-tools/stop.h"
@@ -18,6 +19,9 @@ struct difference {
     uint64_t bytes_changed, bytes_added, bytes_holed;
     uint32_t segments_changed;
     uint64_t segment_bytes; /* of those, that a holder of A must fetch */
+    uint64_t fetch_chunks;  /* that A has nowhere, each once */
+    uint64_t fetch_bytes;   /* of their frames; 0 when the store is seen from outside */
+    uint64_t delta_bytes;   /* 0 = there is no delta */
 };
 
 static const struct cr_id no_chunk;
@@ -93,15 +97,40 @@ static int versions_compare(struct cr_version *a, struct cr_version *b, struct d
     return 0;
 }
 
+/* What a seat that holds A fetches to get B: whole chunks, or the delta. */
+static int fetch_measure(struct cli *cli, struct cr_store *store, struct cr_version *a,
+                         struct cr_version *b, struct difference *d, struct cr_error *err)
+{
+    CLEANUP(lacking_done) struct lacking lacking = {0};
+    int r = lacking_find(a, b, &lacking, err);
+    d->fetch_chunks = lacking.count;
+    /* A server would send them all; here they are at hand. */
+    if (r == 0 && store->ops->head_set != NULL)
+        r = lacking_frame_bytes(store, &lacking, &d->fetch_bytes, err);
+    if (r < 0)
+        return r;
+    struct cr_error none;
+    bool make = cli_has(cli, OPT_DELTA);
+    r = delta_ready(cli, store, a, b, make, &d->delta_bytes, NULL, make ? err : &none);
+    return make ? r : 0;
+}
+
+static json_t *bytes_or_null(uint64_t bytes)
+{
+    return bytes > 0 ? json_integer((json_int_t)bytes) : json_null();
+}
+
 static json_t *difference_json(const struct difference *d, const char *a, const char *b)
 {
     return json_pack(
-        "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "from", a, "to", b,
-        "chunks_equal", (json_int_t)d->chunks_equal, "chunks_changed",
+        "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "from", a, "to",
+        b, "chunks_equal", (json_int_t)d->chunks_equal, "chunks_changed",
         (json_int_t)d->chunks_changed, "chunks_added", (json_int_t)d->chunks_added, "chunks_holed",
         (json_int_t)d->chunks_holed, "bytes_changed", (json_int_t)d->bytes_changed, "bytes_added",
         (json_int_t)d->bytes_added, "bytes_holed", (json_int_t)d->bytes_holed, "segments_changed",
-        (json_int_t)d->segments_changed, "segment_bytes", (json_int_t)d->segment_bytes);
+        (json_int_t)d->segments_changed, "segment_bytes", (json_int_t)d->segment_bytes,
+        "fetch_chunks", (json_int_t)d->fetch_chunks, "fetch_bytes", bytes_or_null(d->fetch_bytes),
+        "delta_bytes", bytes_or_null(d->delta_bytes));
 }
 
 static void difference_print(const struct difference *d, const char *a, const char *b)
@@ -117,6 +146,16 @@ static void difference_print(const struct difference *d, const char *a, const ch
     printf("  equal         %10" PRIu64 " chunks\n", d->chunks_equal);
     printf("  segments      %10" PRIu32 " differ  %s\n", d->segments_changed,
            cr_bytes_format(d->segment_bytes, bytes, sizeof(bytes)));
+    printf("  to fetch      %10" PRIu64 " chunks  %s", d->fetch_chunks,
+           cr_bytes_format(d->fetch_chunks * CR_CHUNK_BYTES, bytes, sizeof(bytes)));
+    if (d->fetch_bytes > 0)
+        printf(", %s compressed", cr_bytes_format(d->fetch_bytes, bytes, sizeof(bytes)));
+    printf("\n");
+    if (d->delta_bytes > 0)
+        printf("  as a delta                       %s\n",
+               cr_bytes_format(d->delta_bytes, bytes, sizeof(bytes)));
+    else
+        printf("  as a delta                       not made yet: carrel image delta %s %s\n", a, b);
 }
 
 int cmd_image_diff(struct cli *cli, struct cr_error *err)
@@ -138,6 +177,8 @@ int cmd_image_diff(struct cli *cli, struct cr_error *err)
         return r;
     struct difference d = {0};
     r = versions_compare(a, b, &d, err);
+    if (r == 0)
+        r = fetch_measure(cli, store, a, b, &d, err);
     if (r < 0)
         return r;
     char text_a[CR_REF_TEXT], text_b[CR_REF_TEXT];

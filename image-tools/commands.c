@@ -81,6 +81,7 @@ static const struct option log_options[] = {
 
 static const struct option diff_options[] = {
     {OPT_FILES, "files", NULL, "list the files that were added, removed and changed"},
+    {OPT_DELTA, "delta", NULL, "make the delta if there is none yet, to tell its bytes"},
     {0},
 };
 
@@ -212,6 +213,8 @@ const struct command commands[] = {
      log_options, cmd_image_log},
     {"image", "diff", "NAME@A NAME@B", "tell how two versions differ", diff_options,
      cmd_image_diff},
+    {"image", "delta", "NAME@A NAME@B", "make the delta that seats with A fetch to get B", NULL,
+     cmd_image_delta},
     {"image", "verify", "NAME[@N]", "read all of a version and list what is damaged", NULL,
      cmd_image_verify},
     {"image", "export", "NAME[@N] FILE", "write a version to a disk image", export_options,

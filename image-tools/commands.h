@@ -6,9 +6,9 @@
 
 int cmd_store_init(struct cli *cli, struct cr_error *err);
 int cmd_store_stat(struct cli *cli, struct cr_error *err);
+int cmd_store_copy(struct cli *cli, struct cr_error *err);
 int cmd_store_gc(struct cli *cli, struct cr_error *err);
 int cmd_store_scrub(struct cli *cli, struct cr_error *err);
-int cmd_store_copy(struct cli *cli, struct cr_error *err);
 
 int cmd_image_import(struct cli *cli, struct cr_error *err);
 int cmd_image_commit(struct cli *cli, struct cr_error *err);
@@ -18,6 +18,7 @@ int cmd_image_ls(struct cli *cli, struct cr_error *err);
 int cmd_image_show(struct cli *cli, struct cr_error *err);
 int cmd_image_log(struct cli *cli, struct cr_error *err);
 int cmd_image_diff(struct cli *cli, struct cr_error *err);
+int cmd_image_delta(struct cli *cli, struct cr_error *err);
 int cmd_image_verify(struct cli *cli, struct cr_error *err);
 int cmd_image_export(struct cli *cli, struct cr_error *err);
 int cmd_image_rm(struct cli *cli, struct cr_error *err);

@@ -21,11 +21,11 @@ struct half {
 
 struct cr_oldblocks {
     struct cr_store *store;
-    struct cr_id *ids;  /* of all chunks of the old disk */
+    struct cr_id *ids;  /* of the chunks with data, by slot */
     uint64_t chunks;    /* of the disk */
     uint32_t *slot_of;  /* for each chunk: 1 + its number among those with data, 0 = hole */
     uint32_t *chunk_of; /* the other way round */
-    uint32_t slots;
+    uint32_t slots, room;
     struct cr_idset set;           /* of ids */
     struct half *names;            /* slots x 16 */
     uint32_t *table;               /* 1 + slot x 16 + block; 0 = free */
@@ -184,7 +184,7 @@ static int piece_read(void *context, unsigned worker, uint64_t index, struct cr_
     struct cr_id ids[CR_DELTA_BATCH] = {0};
     uint8_t *plain = blocks->buffers[worker];
     for (uint32_t i = 0; i < count; i++)
-        ids[i] = blocks->ids[blocks->chunk_of[first + i]];
+        ids[i] = blocks->ids[first + i];
     int r = cr_delta_chunks_read(blocks->store, ids, count, plain, err);
     if (r < 0)
         return r;
@@ -199,26 +199,41 @@ static int piece_read(void *context, unsigned worker, uint64_t index, struct cr_
     return 0;
 }
 
+static int slot_add(struct cr_oldblocks *blocks, uint32_t chunk, const struct cr_id *id)
+{
+    if (blocks->slots == blocks->room) {
+        uint32_t room = blocks->room ? 2 * blocks->room : 4096;
+        struct cr_id *ids = realloc(blocks->ids, room * sizeof(*ids));
+        if (ids == NULL)
+            return -ENOMEM;
+        blocks->ids = ids;
+        uint32_t *chunks = realloc(blocks->chunk_of, room * sizeof(*chunks));
+        if (chunks == NULL)
+            return -ENOMEM;
+        blocks->chunk_of = chunks;
+        blocks->room = room;
+    }
+    blocks->ids[blocks->slots] = *id;
+    blocks->chunk_of[blocks->slots++] = chunk;
+    blocks->slot_of[chunk] = blocks->slots;
+    return cr_idset_add(&blocks->set, id) < 0 ? -ENOMEM : 0;
+}
+
 static int ids_load(struct cr_oldblocks *blocks, struct cr_version *old, struct cr_error *err)
 {
     blocks->chunks = cr_version_chunks(old);
     if (blocks->chunks >= UINT32_MAX / CR_CHUNK_BLOCKS)
         return cr_error_set(err, -EFBIG, "deltas are made for disks of up to 16 TiB");
-    blocks->ids = cr_calloc(blocks->chunks, sizeof(*blocks->ids));
     blocks->slot_of = cr_calloc(blocks->chunks, sizeof(*blocks->slot_of));
-    blocks->chunk_of = cr_calloc(blocks->chunks, sizeof(*blocks->chunk_of));
-    if (blocks->ids == NULL || blocks->slot_of == NULL || blocks->chunk_of == NULL)
+    if (blocks->slot_of == NULL)
         return cr_error_errno(err, -ENOMEM, "indexing a version");
     for (uint64_t i = 0; i < blocks->chunks; i++) {
-        int r = cr_version_chunk(old, i, &blocks->ids[i], err);
-        if (r == 0 && cr_idset_add(&blocks->set, &blocks->ids[i]) < 0)
-            r = cr_error_errno(err, -ENOMEM, "indexing a version");
+        struct cr_id id;
+        int r = cr_version_chunk(old, i, &id, err);
         if (r < 0)
             return r;
-        if (cr_id_is_hole(&blocks->ids[i]))
-            continue;
-        blocks->chunk_of[blocks->slots++] = (uint32_t)i;
-        blocks->slot_of[i] = blocks->slots;
+        if (!cr_id_is_hole(&id) && slot_add(blocks, (uint32_t)i, &id) < 0)
+            return cr_error_errno(err, -ENOMEM, "indexing a version");
     }
     return 0;
 }
@@ -318,5 +333,7 @@ bool cr_oldblocks_has_chunk(const struct cr_oldblocks *blocks, const struct cr_i
 const struct cr_id *cr_oldblocks_id(const struct cr_oldblocks *blocks, uint64_t chunk)
 {
     static const struct cr_id hole;
-    return chunk < blocks->chunks ? &blocks->ids[chunk] : &hole;
+    if (chunk >= blocks->chunks || blocks->slot_of[chunk] == 0)
+        return &hole;
+    return &blocks->ids[blocks->slot_of[chunk] - 1];
 }

@@ -6,6 +6,8 @@ import os
 import sys
 
 from measure import Table, machine
+from rows_delta import DeltaRows
+from rows_gc import GcRows
 from rows_memory import MemoryRows
 from rows_nbd import NbdRows
 from rows_store import StoreRows
@@ -15,8 +17,10 @@ ROWS = {
     "import": lambda bench, table: StoreRows(bench).import_rows(table),
     "commit": lambda bench, table: StoreRows(bench).commit_rows(table),
     "export": lambda bench, table: StoreRows(bench).export_rows(table),
+    "delta": lambda bench, table: DeltaRows(bench).add(table),
     "nbd": lambda bench, table: NbdRows(bench).add(table),
     "tls": lambda bench, table: TlsRows(bench).add(table),
+    "gc": lambda bench, table: GcRows(bench).add(table),
     "memory": lambda bench, table: MemoryRows(bench).add(table),
 }
 
