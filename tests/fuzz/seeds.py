@@ -330,6 +330,29 @@ def trust_roles(_):
         yield name + "-february", bytes([i]) + whole.replace(b"01-31", b"02-30")
 
 
+def notes(_):
+    def note(parts, count=None):
+        out = b"CRNOTE01" + u32(len(parts) if count is None else count)
+        for name, data in parts:
+            out += u32(len(name)) + u32(len(data)) + name + data
+        return out
+
+    whole = note([(b"1.root.json", b"{}"), (b"targets.json", b"[]"), (b"empty", b"")])
+    yield "whole", whole
+    yield "none", note([])
+    yield "empty", b""
+    yield "cut", whole[:-1]
+    yield "longer", whole + b"x"
+    yield "twice", note([(b"a", b"1"), (b"a", b"2")])
+    yield "slash", note([(b"a/b", b"1")])
+    yield "no-name", note([(b"", b"1")])
+    yield "long-name", note([(b"n" * 65, b"")])
+    yield "longest-name", note([(b"n" * 64, b"")])
+    yield "more-parts", note([(b"a", b"1")], 2)
+    yield "too-many", note([], 1 << 31)
+    yield "endless-part", whole[:16] + u32(0xffffffff) + whole[20:]
+
+
 def trust_json(_):
     for _i, name, envelope in trust_files():
         yield name, json.dumps(envelope).encode()
@@ -349,6 +372,7 @@ def main():
         "pack_footer": pack_footers(files["pack"]), "head": heads(files["head"], files["head-1"]),
         "ref": refs(None), "object": objects(files),
         "freelist": freelists(None), "filelist": filelists(None),
+        "note": notes(None),
         "trust_role": trust_roles(None), "trust_json": trust_json(None),
         "delta_index": delta_indexes(None), "delta_group": delta_groups(None),
     }
