@@ -54,7 +54,7 @@ check-built: all $(UNIT_BINS) $(TOOL_BINS) $(PRELOAD_LIBS)
 		tests/harness/run.sh $(TESTS)
 
 # The unit tests of what several threads use at once.
-THREADED := base cache copy delta disk packcache seatdisk store
+THREADED := base cache copy delta disk gc packcache seatdisk store
 .PHONY: threaded-built
 threaded-built: $(THREADED:%=$(B)/tests/test_%)
 

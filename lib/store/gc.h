@@ -19,9 +19,19 @@
  * it. So X refers without writing only to a P that was not marked when X looked. Its mark is then
  * of generation > Gx - 1. While X's lease is listed P is kept by step 5; when it is not listed any
  * more, X's head was set before the heads were read in step 3, and P is live; when it is not listed
- * yet, X will look later, and see the mark. What X takes over from its base version it has found in
- * a head after it had its lease, so that was live and not marked. Power cuts lose marks or bring
- * them back, which these steps do not mind.
+ * yet, X will look later, and see the mark. Power cuts lose marks or bring them back, which these
+ * steps do not mind.
+ *
+ * What X takes over from its base version it has found in a head after it had its lease. It may be
+ * marked all the same, from before that head was set. A base of X's own image stays in the head
+ * while X holds the lock, and so is live in every step 3. One of another image may be removed from
+ * its head at once: X takes its marks away (cr_store_ops.keep) and sees that it is still there;
+ * a mark that comes later is of a generation that X has not seen.
+ *
+ * Records are condemned as packs are: who publishes puts its record in its lease or within the
+ * grace period before it. Deltas are caches and go at once. Of a chunk that lies in several packs
+ * one place is live, in a pack without a mark where there is one. A generation that was lost is
+ * chosen anew above all marks and leases.
  *
  * Readers of a version that was removed have the grace period; a reader that finds a pack gone
  * builds its index again (a repacked chunk is elsewhere).
@@ -41,7 +51,7 @@ struct cr_gc_options {
     void *context;
 };
 
-/* Figures of one pass. Blobs are packs, segments and manifests. */
+/* Figures of one pass. Blobs are packs, segments, manifests and records. */
 struct cr_gc_stat {
     uint64_t generation;
     uint64_t versions, leases;

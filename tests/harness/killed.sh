@@ -1,6 +1,7 @@
 # For the tests that kill a command at each of its system calls; source it after lib.sh. With
 # CHECK_LONG every system call is tried, else those that can change something outside the process,
-# and of the first ones, before the store is touched, every eighth.
+# and of the first ones, before the store is touched, every eighth; a test of very many calls sets
+# `stride` to try every N-th of the others.
 #
 # The test makes the store `before` and gives two functions:
 #   after_kill   is called with the killed command's `store`; everything that it found must be whole;
@@ -11,6 +12,7 @@ killat=$BUILD/harness/killat
 calls=${CHECK_LONG:+all}
 calls=${calls:-changes}
 outcome=
+stride=1
 
 killed_here() { # sentence...
     fail "killed at call $n ($(cat err)): $*"
@@ -19,14 +21,14 @@ killed_here() { # sentence...
 killed_everywhere() { # LEAST COMMAND...: killed at each call, of which there are LEAST or more
     local least=$1 points=0 absent=0 whole=0 step=8 status
     shift
-    [ -z "${CHECK_LONG:-}" ] || step=1
+    [ -z "${CHECK_LONG:-}" ] || step=1 stride=1
     for ((n = 1; ; n += step)); do
         rm -rf store out.raw
         cp -r before store
         status=0
         "$killat" "$n" "$calls" "$@" >out 2>err || status=$?
-        if [ "$step" -gt 1 ] && { [ "$status" != 137 ] || ! diff -rq before store >/dev/null; }; then
-            n=$((n - step)) step=1 # go back: the first touch is one of those stepped over
+        if [ "$step" = 8 ] && { [ "$status" != 137 ] || ! diff -rq before store >/dev/null; }; then
+            n=$((n - step)) step=$stride # go back: the first touch is one of those stepped over
             continue
         fi
         [ "$status" = 137 ] || break
