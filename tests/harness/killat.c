@@ -30,6 +30,8 @@ static bool changes_something(uint64_t number)
     case SYS_pwrite64:
     case SYS_writev:
     case SYS_pwritev:
+    case SYS_sendmsg:
+    case SYS_sendto:
     case SYS_openat:
     case SYS_mkdir:
     case SYS_mkdirat:

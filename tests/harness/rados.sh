@@ -1,7 +1,7 @@
 # For the tests that keep stores in a real Ceph; source it after lib.sh. They use the cluster that
 # CARREL_TEST_RADOS ("POOL?SETTINGS") names, or start one of their own, which they may break
 # (own_ceph), and are skipped where Ceph is not installed or not built in.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154  # root is the test's, carrel and work are lib.sh's
 ceph_sh=$root/tests/harness/ceph.sh
 
 rados_is_built() {
@@ -11,10 +11,10 @@ rados_is_built() {
     return 0
 }
 
-own_ceph() { # [OSDS]: a cluster for this test alone, in the folder `ceph`
+own_ceph() { # OSDS: a cluster for this test alone, in the folder `ceph`
     local pid status=0
     rados_is_built
-    "$ceph_sh" up "$work/ceph" "${1:-1}" >ceph.log 2>&1 || status=$?
+    "$ceph_sh" up "$work/ceph" "$1" >ceph.log 2>&1 || status=$?
     [ "$status" != 77 ] || skip "$(tail -n 1 ceph.log)"
     while read -r pid; do started_pids+=("$pid"); done < <("$ceph_sh" pids "$work/ceph")
     [ "$status" = 0 ] || fail "no Ceph: $(cat ceph.log)"
@@ -23,7 +23,7 @@ own_ceph() { # [OSDS]: a cluster for this test alone, in the folder `ceph`
 
 any_ceph() {
     rados_is_built
-    [ -n "${CARREL_TEST_RADOS:-}" ] || own_ceph
+    [ -n "${CARREL_TEST_RADOS:-}" ] || own_ceph 1
     conf=${CARREL_TEST_RADOS##*conf=}
     export CEPH_CONF=${conf%%&*}
 }
