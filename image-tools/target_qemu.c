@@ -67,8 +67,7 @@ static void qemu_close(struct target *target)
 
 static const struct target_ops qemu_ops = {qemu_write, qemu_finish, qemu_close};
 
-/* --- opening
- * --------------------------------------------------------------------------------------- */
+/* --- opening ------------------------------------------------------------------------------- */
 
 /* Run qemu-img, which `what` ("make", "resize") the image; -EIO with its complaint. */
 static int qemu_img(const char *const *argv, const char *what, const char *name,
@@ -134,8 +133,7 @@ int target_qemu_open(const char *path, const char *name, const char *format, uin
     return r;
 }
 
-/* --- a block device in Ceph
- * ----------------------------------------------------------------------- */
+/* --- a block device in Ceph ---------------------------------------------------------------- */
 
 /* 1 = there is one. What else goes wrong shows when it is made. */
 static int rbd_exists(const char *spec, struct cr_error *err)

@@ -39,7 +39,7 @@ static struct shard *shard_of(struct cr_cache *cache, const struct cr_id *id)
     return &cache->shards[cr_id_hash(id) & (SHARDS - 1)];
 }
 
-/* --- the budget; no lock is held ----------------------------------------------------- */
+/* --- the budget; no lock is held ----------------------------------------------------------- */
 
 /*
  * The shards take turns giving up one entry each, until the budget holds or all is in use: the old
@@ -71,7 +71,7 @@ static void shrink(struct cr_cache *cache)
     }
 }
 
-/* --- looking up, waiting, landing ---------------------------------------------------- */
+/* --- looking up, waiting, landing ---------------------------------------------------------- */
 
 static void pin(struct entry *entry)
 {
@@ -338,7 +338,7 @@ void cr_cache_release(struct cr_cache *cache, const struct cr_cache_entry *pub)
     (void)before;
 }
 
-/* --- the whole cache ----------------------------------------------------------------- */
+/* --- the whole cache ----------------------------------------------------------------------- */
 
 int cr_cache_new(uint64_t max_bytes, struct cr_cache **ret_cache)
 {

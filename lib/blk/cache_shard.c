@@ -20,7 +20,7 @@
 #define GHOSTS_MAX     4096U
 #define FRAME_BYTES    (16 * CR_KIB) /* of a usual chunk, about */
 
-/* --- the table of a shard; its lock is held ------------------------------------------ */
+/* --- the table of a shard; its lock is held ------------------------------------------------ */
 
 static struct entry **bucket_of(const struct shard *shard, const struct cr_id *id)
 {
@@ -74,7 +74,7 @@ void cr_shard_remove(struct shard *shard, struct entry *entry)
     shard->entries--;
 }
 
-/* --- the rings of a shard; its lock is held ------------------------------------------ */
+/* --- the rings of a shard; its lock is held ------------------------------------------------ */
 
 static uint64_t coarse_ms(void)
 {
@@ -199,7 +199,7 @@ struct entry *cr_shard_evict(struct shard *shard, bool any)
     return victim;
 }
 
-/* --- life ---------------------------------------------------------------------------- */
+/* --- life ---------------------------------------------------------------------------------- */
 
 void cr_shard_entry_free(struct entry *entry)
 {

@@ -14,8 +14,7 @@ struct names {
     size_t count;
 };
 
-/* --- may this head become that one? ------------------------------------------------------------
- */
+/* --- may this head become that one? -------------------------------------------------------- */
 
 static bool change_equal(const struct cr_change *a, const struct cr_change *b)
 {
@@ -49,8 +48,7 @@ static int history_check(const struct cr_head *head, const struct cr_head *there
     return 0;
 }
 
-/* --- one image
- * ------------------------------------------------------------------------------------ */
+/* --- one image ----------------------------------------------------------------------------- */
 
 struct image {
     struct cr_copy *copy;
@@ -261,8 +259,7 @@ static int image_empty(struct cr_copy *copy, const char *name, struct cr_error *
     return r;
 }
 
-/* --- trust metadata
- * -------------------------------------------------------------------------------- */
+/* --- trust metadata ------------------------------------------------------------------------ */
 
 static int side_copy(struct cr_copy *copy, const char *name, struct cr_error *err)
 {
@@ -316,8 +313,7 @@ static int trust_copy(struct cr_copy *copy, struct cr_error *err)
     return r;
 }
 
-/* --- the whole
- * --------------------------------------------------------------------------------------- */
+/* --- the whole ----------------------------------------------------------------------------- */
 
 /* How much is to be looked at, for progress. */
 static void total_add(struct cr_copy *copy, const char *name)

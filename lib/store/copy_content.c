@@ -17,8 +17,7 @@ static int unreadable(struct cr_copy *copy, int result)
     return result;
 }
 
-/* --- workers -------------------------------------------------------------------------------------
- */
+/* --- workers ------------------------------------------------------------------------------- */
 
 static int worker_failed(struct cr_copy *copy, int result, bool of_source,
                          const struct cr_error *why)
@@ -129,8 +128,7 @@ static int lanes_run(struct cr_copy *copy, struct cr_error *err)
     return r;
 }
 
-/* --- objects
- * --------------------------------------------------------------------------------------- */
+/* --- objects ------------------------------------------------------------------------------- */
 
 /* Read and verify an object of the source; both its forms. */
 static int object_read(struct cr_copy *copy, enum cr_kind kind, const struct cr_id *id,

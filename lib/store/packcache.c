@@ -53,8 +53,7 @@ static uint64_t now_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* --- the place underneath ----------------------------------------------------------------------
- */
+/* --- the place underneath ------------------------------------------------------------------ */
 
 static void inner_read_many(struct cr_packcache *cache, enum cr_space space,
                             struct cr_blob_read *reads, size_t count)
@@ -76,8 +75,7 @@ static int inner_size(struct cr_packcache *cache, enum cr_space space, const cha
     return cache->inner->ops->size(cache->inner, space, name, ret_bytes, err);
 }
 
-/* --- planning; the mutex is held ----------------------------------------------------------------
- */
+/* --- planning; the mutex is held ----------------------------------------------------------- */
 
 /* A pack that is in memory or on its way there was touched. */
 static void plan_present(struct cr_packcache *cache, struct plan *plan, struct cr_warm *warm,
@@ -127,8 +125,7 @@ static void plan_read(struct cr_packcache *cache, struct plan *plan,
         plan_absent(cache, plan, &name, record);
 }
 
-/* --- loading ------------------------------------------------------------------------------------
- */
+/* --- loading ------------------------------------------------------------------------------- */
 
 /* The pack is whole now, or will not come. */
 static void land(struct cr_packcache *cache, struct plan *plan, int result)
@@ -210,8 +207,7 @@ static void load_all(struct cr_packcache *cache, struct plan *plans, struct cr_b
     }
 }
 
-/* --- answering ----------------------------------------------------------------------------------
- */
+/* --- answering ----------------------------------------------------------------------------- */
 
 /* A frame of it does not verify: away with it, and the next reads ask the store. */
 static void distrust(struct cr_packcache *cache, struct cr_warm *warm)
@@ -304,8 +300,7 @@ static void pack_forget(struct cr_packcache *cache, enum cr_space space, const c
         cr_packdisk_drop(cache->disk, &name);
 }
 
-/* --- struct cr_blob_ops -------------------------------------------------------------------------
- */
+/* --- struct cr_blob_ops -------------------------------------------------------------------- */
 
 static void cache_close(struct cr_blobs *blobs)
 {
@@ -495,8 +490,7 @@ static struct cr_blob_ops ops_over(const struct cr_blob_ops *inner)
     };
 }
 
-/* --- life
- * ----------------------------------------------------------------------------------------- */
+/* --- life ---------------------------------------------------------------------------------- */
 
 int cr_packcache_new(struct cr_blobs *inner, const struct cr_packcache_options *options,
                      struct cr_blobs **ret_blobs, struct cr_packcache **ret_cache,

@@ -31,8 +31,7 @@ struct cr_packdisk {
     struct kept *newest, *oldest;
 };
 
-/* --- the table; the mutex is held ---------------------------------------------------------------
- */
+/* --- the table; the mutex is held ---------------------------------------------------------- */
 
 static struct kept **kept_find(struct cr_packdisk *disk, const struct cr_id *name)
 {
@@ -108,8 +107,7 @@ static void room_make(struct cr_packdisk *disk, uint64_t len)
     }
 }
 
-/* --- what an earlier run left ------------------------------------------------------------------
- */
+/* --- what an earlier run left -------------------------------------------------------------- */
 
 static int by_age(const void *a, const void *b)
 {
@@ -158,8 +156,7 @@ static int folder_read(struct cr_packdisk *disk)
     return r;
 }
 
-/* --- life ---------------------------------------------------------------------------------------
- */
+/* --- life ---------------------------------------------------------------------------------- */
 
 int cr_packdisk_open(const char *path, uint64_t max_bytes, struct cr_packdisk **ret_disk,
                      struct cr_error *err)
@@ -204,8 +201,7 @@ void cr_packdisk_close(struct cr_packdisk *disk)
     free(disk);
 }
 
-/* --- packs --------------------------------------------------------------------------------------
- */
+/* --- packs --------------------------------------------------------------------------------- */
 
 bool cr_packdisk_has(struct cr_packdisk *disk, const struct cr_id *name)
 {

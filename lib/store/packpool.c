@@ -14,7 +14,7 @@ static uint64_t cost(const struct cr_warm *warm)
            warm->frame_count * (sizeof(*warm->frames) + sizeof(*warm->verified));
 }
 
-/* --- queues and table ------------------------------------------------------------------------- */
+/* --- queues and table ---------------------------------------------------------------------- */
 
 static struct cr_warm_queue *queue_of(struct cr_packpool *pool, const struct cr_warm *warm)
 {
@@ -153,8 +153,7 @@ void cr_packpool_done(struct cr_packpool *pool)
             cr_packpool_drop(pool, pool->buckets[i]);
 }
 
-/* --- the bytes of one --------------------------------------------------------------------------
- */
+/* --- the bytes of one ---------------------------------------------------------------------- */
 
 int cr_warm_fill(struct cr_warm *warm, uint8_t *data, size_t len)
 {
