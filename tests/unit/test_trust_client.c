@@ -190,6 +190,26 @@ static void two_of_three_need_two(void **state)
     still_boots(world, 2, CR_TRUST_CURRENT);
 }
 
+static void a_key_signs_for_its_roles_only(void **state)
+{
+    struct world *world = *state;
+    struct repo *repo = &world->repo;
+    static const char *const files[CR_ROLE_COUNT] = {"'2.root.json'", "'2.targets.json'",
+                                                     "'3.snapshot.json'", "'timestamp.json'"};
+    repo->root.common.version = 2;
+    for (unsigned role = 0; role < CR_ROLE_COUNT; role++) {
+        repo->signers[role][0] = (role + 1) % CR_ROLE_COUNT + 1; /* a good key of another role */
+        if (role == CR_ROLE_ROOT)
+            repo_publish_root(repo);
+        else
+            repo_publish(repo);
+        expect(world, -EKEYREJECTED, files[role]);
+        repo_remove(repo, "2.root.json");
+        repo->signers[role][0] = role + 1;
+    }
+    still_boots(world, 1, CR_TRUST_INTERRUPTED);
+}
+
 static void the_same_key_under_two_ids_counts_once(void **state)
 {
     struct world *world = *state;
@@ -527,6 +547,7 @@ int main(void)
         TEST(a_root_needs_the_old_and_the_new_keys),
         TEST(a_root_of_another_number_than_its_name_is_refused),
         TEST(two_of_three_need_two),
+        TEST(a_key_signs_for_its_roles_only),
         TEST(the_same_key_under_two_ids_counts_once),
         TEST(what_a_revoked_key_signed_is_not_trusted_any_more),
         TEST(an_older_timestamp_is_refused),

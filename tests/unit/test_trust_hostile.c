@@ -162,6 +162,7 @@ static struct allowed {
     {"targets", "/signed/carrel/channels/physics", "missing", false, 0},
     {"targets", "/signed/carrel/channels/physics", "array", false, 0},
     {"targets", "/signed/carrel/channels/physics/?", "missing", false, 0},
+    {"targets", "/signed/carrel/channels/physics/?", "repeated", false, 0},
     /* A file that is no version of an image; cr_targets_version refuses it. */
     {"targets", "/signed/targets/physics@[12]/custom", "missing", false, 0},
     {"targets", "/signed/targets/physics@[12]/custom", "object", false, 0},
@@ -246,7 +247,7 @@ static bool mutated_file(struct attack *attack, const json_t *at, const struct m
     CLEANUP_JSON json_t *whole = NULL;
     (void)cr_json_parse(text.data, text.len, text.len, &whole, NULL);
     json_t *signed_json = json_object_get(whole, "signed");
-    bool was_read = mutation->special != REPEATED && json_is_object(signed_json) &&
+    bool was_read = json_is_object(signed_json) &&
                     !json_equal(signed_json, json_object_get(attack->good, "signed"));
     CLEANUP_ENVELOPE struct cr_trust_envelope probe = {0};
     if (sign && was_read && cr_envelope_new(signed_json, &probe) == 0)
