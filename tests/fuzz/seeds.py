@@ -168,6 +168,15 @@ def refs(_):
         yield "%02d" % i, text.encode()
 
 
+def rbds(_):
+    for i, text in enumerate((
+            "rbd:pool/image", "rbd:pool/space/image", "rbd:p/i?conf=/etc/ceph/x.conf&id=lab",
+            "rbd:p:q/a@b\\c=d", "rbd:p/i?conf=a:id=admin", "rbd:", "rbd:a//b", "rbd:a/b/c/d",
+            "rbd:a/b?", "rbd:a/b?conf=", "rbd:a/b?x=1", "rbd:a/b?id=1&", "rbd:a/b\n", "file:a/b",
+            "rbd:a/b\\", "rbd:a\\/b", "rbd:a/b?id=x?y", "rbd:a/b?id=c&id=d", "rbd:a/" + "b" * 4100)):
+        yield "%02d" % i, text.encode()
+
+
 def objects(files):
     kinds = {"chunk": b"\0", "segment": b"\1", "manifest": b"\2"}
     for name, data in files.items():
@@ -370,7 +379,7 @@ def main():
     targets = {
         "manifest": manifests(files["manifest"]), "segment": segments(files["segment-2"]),
         "pack_footer": pack_footers(files["pack"]), "head": heads(files["head"], files["head-1"]),
-        "ref": refs(None), "object": objects(files),
+        "ref": refs(None), "rbd": rbds(None), "object": objects(files),
         "freelist": freelists(None), "filelist": filelists(None),
         "note": notes(None),
         "trust_role": trust_roles(None), "trust_json": trust_json(None),
