@@ -7,7 +7,7 @@
 
 const struct option global_options[] = {
     {OPT_STORE, "store", "URI",
-     "the store: a folder, dir:PATH or https://HOST:PORT (default: $CARREL_STORE)"},
+     "the store: a folder, rados:POOL/NAME or https://HOST:PORT (default: $CARREL_STORE)"},
     {OPT_JSON, "json", NULL, "print the result as JSON"},
     {OPT_QUIET, "quiet", NULL, "show no progress and no remarks"},
     {OPT_THREADS, "threads", "N", "work with N threads (default: as many as keep all CPUs busy)"},
