@@ -110,6 +110,12 @@ static int server_start(struct program *program, struct cr_error *err)
         r = heads_new(server->store, &server->heads);
     if (r < 0)
         return cr_error_errno(err, r, "make the cache");
+    if (options->make_deltas)
+        r = cr_store_writable(server->store, err);
+    if (r == 0 && options->make_deltas)
+        r = deltas_new(options->store, &server->deltas, err);
+    if (r < 0)
+        return r;
     server->idle_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (server->idle_fd < 0)
         return cr_error_errno(err, -errno, "make an event descriptor");
@@ -269,6 +275,7 @@ static void program_stop(struct program *program)
     cr_pool_free(program->server.readers); /* its last job may still be handing back a connection */
     service_free(program->service);
     service_free(program->metrics);
+    deltas_free(program->server.deltas);
     frames_free(program->server.frames);
     cr_store_close(program->server.store);
     heads_free(program->server.heads);

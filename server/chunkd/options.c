@@ -38,6 +38,8 @@ static const struct setting {
      "also keep packs in this folder on a local disk, over restarts"},
     {"pack-cache-disk", "SIZE", SIZE, offsetof(struct options, pack_cache_folder_bytes),
      16 * CR_MIB, UINT64_MAX, "how much that folder may hold (default 16G)"},
+    {"make-deltas", NULL, FLAG, offsetof(struct options, make_deltas), 0, 1,
+     "make the deltas that clients ask for; the store must be writable"},
     {"threads", "N", NUMBER, offsetof(struct options, threads), 1, CR_HTTP_THREADS_MAX,
      "threads that talk to clients (default: one for each CPU)"},
     {"connections", "N", NUMBER, offsetof(struct options, connections), 1, CR_HTTP_CONNECTIONS_MAX,

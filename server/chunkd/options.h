@@ -23,6 +23,7 @@ struct options {
     unsigned threads;
     unsigned connections;
     unsigned drain_s;
+    bool make_deltas;
     bool help, version;
 };
 

@@ -219,6 +219,8 @@ struct MHD_Response *reply_refusal(struct request *request, unsigned *ret_status
                                 request->route->post ? "POST" : "GET, HEAD");
     if (request->refusal == MHD_HTTP_SERVICE_UNAVAILABLE)
         MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, "1");
+    if (request->comes_later)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, "30");
     *ret_status = request->refusal;
     return response;
 }

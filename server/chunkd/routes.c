@@ -131,9 +131,13 @@ static void side_read(struct request *request)
     cr_buf_init(&request->text, CR_SIDE_BYTES_MAX);
     int r = cr_store_side_read(request->server->store, request->route->space, request->name,
                                &request->text, &request->err);
+    struct deltas *deltas = request->server->deltas;
+    if (r == -ENOENT && deltas != NULL && request->route->space == CR_SPACE_DELTAS)
+        request->comes_later = deltas_ask(deltas, request->name);
     if (r == -ENOENT)
-        request_refuse(request, MHD_HTTP_NOT_FOUND, "no '%s/%s' is stored here",
-                       cr_space_names[request->route->space], request->name);
+        request_refuse(request, MHD_HTTP_NOT_FOUND, "no '%s/%s' is stored here%s",
+                       cr_space_names[request->route->space], request->name,
+                       request->comes_later ? " yet; it is being made" : "");
     else if (r < 0)
         refuse_errno(request, r);
 }

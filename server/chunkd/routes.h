@@ -32,6 +32,7 @@ struct request {
 
     /* What was found: a refusal, or one of the others as the route says. */
     unsigned refusal; /* HTTP status, 0 = none */
+    bool comes_later; /* what is not there is being made: ask again */
     struct cr_error err;
     struct frame frame;
     struct cr_buf text;
