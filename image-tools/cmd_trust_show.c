@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* carrel trust show | seat | verify */
+#include "image-tools/build_cache.h"
 #include "image-tools/commands.h"
 #include "image-tools/output.h"
 #include "image-tools/text.h"
@@ -109,7 +110,8 @@ int cmd_trust_show(struct cli *cli, struct cr_error *err)
     CLEANUP(cli_store_cleanup) struct cr_store *store = NULL;
     CLEANUP(cr_repo_cleanup) struct cr_repo *repo = NULL;
     CLEANUP_JSON json_t *waiting = json_array();
-    struct cr_repo_draft draft = {.now_s = time(NULL), .news = news_take, .context = waiting};
+    struct cr_repo_draft draft = {
+        .now_s = time(NULL), .hidden = build_cache_is_name, .news = news_take, .context = waiting};
     struct cr_targets targets = {0};
     unsigned changes = 0;
     int r = cli_store_open(cli, &store, err);

@@ -57,7 +57,7 @@
 #define CR_TRUST_KEY_BYTES_MAX       4096U /* the text of a public key */
 #define CR_TRUST_SIGNATURES_MAX      64U
 #define CR_TRUST_SIGNATURE_BYTES_MAX 1024U
-#define CR_TRUST_ROTATIONS_MAX       32U /* new roots in one refresh */
+#define CR_TRUST_ROTATIONS_MAX       32U  /* new roots in one refresh */
 #define CR_TRUST_ROOTS_MAX           200U /* of a repository, ever */
 
 /* What is said to the signer, and what it answers: files of metadata. */
@@ -109,7 +109,7 @@
 #define CR_RECIPE_MEMORY_MAX          (64 * CR_GIB)
 #define CR_RECIPE_TIMEOUT_MINUTES     120U /* for one step, where the recipe does not say */
 #define CR_RECIPE_TIMEOUT_MINUTES_MAX 10080U
-#define CR_RECIPE_FILES_MAX           4096U /* in the package folder */
+#define CR_RECIPE_FILES_MAX           4096U          /* in the package folder */
 #define CR_STEP_LOG_BYTES_MAX         (256 * CR_KIB) /* kept of what one step said */
 #define CR_BUILD_PACKET_BYTES_MAX     (128 * CR_KIB) /* one request to carrel-build-guest */
 #define CR_RECORD_PLAIN_BYTES_MAX     (64 * CR_MIB)

@@ -71,7 +71,8 @@ struct cr_repo_draft {
     int64_t now_s, expires_s;
     const struct cr_ref *only; /* new versions to take; without any: all */
     size_t only_count;
-    cr_repo_news *news; /* may be NULL */
+    bool (*hidden)(const char *name); /* images that are never signed; NULL: none */
+    cr_repo_news *news;               /* may be NULL */
     void *context;
 };
 

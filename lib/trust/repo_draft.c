@@ -186,7 +186,8 @@ static int head_gather(void *context, const char *name)
 {
     struct gather *gather = context;
     struct cr_head head;
-    if (!image_is_wanted(gather->draft, name))
+    bool hidden = gather->draft->hidden != NULL && gather->draft->hidden(name);
+    if (hidden || !image_is_wanted(gather->draft, name))
         return 0;
     int r = cr_store_head_read(gather->repo->store, name, &head, NULL, gather->err);
     if (r < 0)

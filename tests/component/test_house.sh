@@ -23,6 +23,7 @@ diff - installed <<'LIST' || fail "other files are installed than those named he
 755 usr/bin/carrel-agent
 755 usr/bin/carrel-blockd
 755 usr/bin/carrel-chunkd
+755 usr/bin/carrel-signer
 755 usr/lib/carrel/carrel-build-guest
 755 usr/lib/carrel/carrel-guest-files
 755 usr/lib/carrel/carrel-ntfs-free
@@ -35,6 +36,7 @@ diff - installed <<'LIST' || fail "other files are installed than those named he
 644 usr/share/man/man5/carrel-recipe.5
 644 usr/share/man/man8/carrel-blockd.8
 644 usr/share/man/man8/carrel-chunkd.8
+644 usr/share/man/man8/carrel-signer.8
 LIST
 dest/usr/bin/carrel --version >/dev/null
 bash -n dest/usr/share/bash-completion/completions/carrel

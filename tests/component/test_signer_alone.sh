@@ -16,9 +16,9 @@ store_small
 "$carrel" --quiet trust init --keys keys
 "$carrel" --quiet trust seat desk
 
-signer_start() { # options...
+signer_start() {
     : >signer.out
-    start "$signer" --state keys/signer --socket signer.sock "$@" >signer.out 2>signer.err
+    start "$signer" --state keys/signer --socket signer.sock >signer.out 2>signer.err
     signer_pid=$started
     wait_until grep -q '^ready ' signer.out
 }
@@ -33,7 +33,8 @@ ours=$(readlink /proc/self/ns/net) theirs=$(readlink "/proc/$signer_pid/ns/net")
 tail -n +3 "/proc/$signer_pid/net/dev" | grep -v '^ *lo:' && fail "the signer has a network device"
 grep -q 'NoNewPrivs:[[:space:]]1' "/proc/$signer_pid/status" || fail "it may get privileges"
 # Its folder, its socket, and nothing of the store or of the people's keys.
-ls -l "/proc/$signer_pid/fd" | grep -oE '> .*' >open-files
+find "/proc/$signer_pid/fd" -type l -printf '%l\n' >open-files
+[ "$(wc -l <open-files)" -ge 4 ] || fail "its files cannot be seen"
 ! grep -qE 'root.pem|targets.pem|/store' open-files || fail "it has open: $(cat open-files)"
 
 # Through the socket; a folder in use is refused and the socket named.
