@@ -2,7 +2,6 @@
 #include "lib/trust/role.h"
 
 #include "lib/base/mem.h"
-#include "lib/base/num.h"
 #include "lib/trust/fields.h"
 
 #include <errno.h>
@@ -20,6 +19,15 @@ const struct cr_role_info cr_roles[CR_ROLE_COUNT] = {
 
 /* --- times ----------------------------------------------------------------------------------- */
 
+/* The number of `count` digits, which were looked at before. */
+static int digits(const char *text, int count)
+{
+    int value = 0;
+    for (int i = 0; i < count; i++)
+        value = 10 * value + (text[i] - '0');
+    return value;
+}
+
 int cr_expires_parse(const char *text, int64_t *ret_s)
 {
     static const char form[] = "0000-00-00T00:00:00Z";
@@ -28,14 +36,18 @@ int cr_expires_parse(const char *text, int64_t *ret_s)
     for (size_t i = 0; i < sizeof(form) - 1; i++)
         if (form[i] == '0' ? text[i] < '0' || text[i] > '9' : text[i] != form[i])
             return -EINVAL;
-    struct tm tm = {0};
     char again[CR_EXPIRES_TEXT];
-    if (sscanf(text, "%d-%d-%dT%d:%d:%dZ", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour,
-               &tm.tm_min, &tm.tm_sec) != 6 ||
-        tm.tm_year < 1970)
+    int year = digits(text, 4);
+    if (year < 1970)
         return -EINVAL;
-    tm.tm_year -= 1900;
-    tm.tm_mon -= 1;
+    struct tm tm = {
+        .tm_year = year - 1900,
+        .tm_mon = digits(text + 5, 2) - 1,
+        .tm_mday = digits(text + 8, 2),
+        .tm_hour = digits(text + 11, 2),
+        .tm_min = digits(text + 14, 2),
+        .tm_sec = digits(text + 17, 2),
+    };
     int64_t when = timegm(&tm);
     /* timegm takes the 31st of February for a day in March. */
     if (strcmp(cr_expires_format(when, again), text) != 0)

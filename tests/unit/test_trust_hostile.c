@@ -75,7 +75,7 @@ static void put_huge(struct cr_buf *out, char fill)
         memset(taken + LEVELS, ']', LEVELS);
     } else {
         for (size_t i = 0; i < BYTES; i++)
-            memcpy(taken + 2 * i, ",1", 2);
+            taken[2 * i] = ',', taken[2 * i + 1] = '1';
         taken[0] = '[';
         taken[2 * BYTES] = ']';
     }
