@@ -24,6 +24,7 @@
 struct build_machine {
     char folder[PATH_MAX]; /* of layers and logs, private; "" = not made */
     char sockets[96];      /* private folder; "" = not made */
+    int lock_fd;           /* tells others that the folder is in use; -1 = none */
     pid_t server, storage, guest;
     int control_fd;  /* qemu-storage-daemon's monitor; -1 = none */
     int talk_fd;     /* to carrel-build-guest; -1 = none */
@@ -34,7 +35,7 @@ struct build_machine {
 
 #define BUILD_MACHINE_INIT                                                                         \
     {                                                                                              \
-        .control_fd = -1, .talk_fd = -1, .messages_fd = -1                                         \
+        .lock_fd = -1, .control_fd = -1, .talk_fd = -1, .messages_fd = -1                          \
     }
 
 struct build_machine_options {

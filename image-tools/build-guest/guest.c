@@ -188,16 +188,21 @@ static int quoted_append(struct cr_buf *out, const char *text)
     return r == 0 ? cr_buf_append(out, "'", 1) : r;
 }
 
-static int log_take(struct guest *guest, struct cr_buf *log, struct cr_error *err)
+/* "STATUS\nLOG", as the command below prints it. */
+static int answer_take(const char *answer, struct cr_buf *log, int *ret_status,
+                       struct cr_error *err)
 {
-    char command[256];
-    snprintf(command, sizeof(command), "tail -c %zu " LOG_PATH " | tr -d '\\000'; rm -f " LOG_PATH,
-             log->max - log->len);
-    CLEANUP_FREE char *text = guestfs_sh(guest->handle, command);
-    if (text == NULL)
-        return failed(guest, err, "the log of the command cannot be read");
-    size_t len = strlen(text), room = log->max - log->len;
-    return cr_buf_append(log, text, len < room ? len : room);
+    char *end = NULL;
+    long number = strtol(answer, &end, 10);
+    if (end == answer || *end != '\n' || number < 0 || number > 255)
+        return cr_error_set(err, -EIO, "the image's shell gives no exit status but '%.64s'",
+                            answer);
+    size_t len = strlen(end + 1), room = log->max - log->len;
+    int r = cr_buf_append(log, end + 1, len < room ? len : room);
+    if (r < 0)
+        return cr_error_errno(err, r, "cannot take the log of the command");
+    *ret_status = (int)number;
+    return 0;
 }
 
 int guest_run(struct guest *guest, const char *command, struct cr_buf *log, int *ret_status,
@@ -207,22 +212,19 @@ int guest_run(struct guest *guest, const char *command, struct cr_buf *log, int 
     int r = cr_buf_printf(&line, ENVIRONMENT "sh -c ");
     if (r == 0)
         r = quoted_append(&line, command);
-    if (r == 0)
-        r = cr_buf_printf(&line, " >" LOG_PATH " 2>&1 </dev/null; echo $?");
+    if (r == 0) /* one call for all, because each costs a second in an emulated machine */
+        r = cr_buf_printf(&line,
+                          " >" LOG_PATH " 2>&1 </dev/null; echo $?; tail -c %zu " LOG_PATH
+                          " | tr -d '\\000'; rm -f " LOG_PATH,
+                          log->max - log->len);
     if (r == 0)
         r = cr_buf_append(&line, "", 1);
     if (r < 0)
         return cr_error_errno(err, r, "cannot run the command");
-    CLEANUP_FREE char *status = guestfs_sh(guest->handle, (const char *)line.data);
-    if (status == NULL)
+    CLEANUP_FREE char *answer = guestfs_sh(guest->handle, (const char *)line.data);
+    if (answer == NULL)
         return failed(guest, err, "the command cannot be run in the image");
-    char *end = status;
-    long number = strtol(status, &end, 10);
-    if (end == status || *end != '\n' || number < 0 || number > 255)
-        return cr_error_set(err, -EIO, "the image's shell gives no exit status but '%.64s'",
-                            status);
-    *ret_status = (int)number;
-    return log_take(guest, log, err);
+    return answer_take(answer, log, ret_status, err);
 }
 
 int guest_settle(struct guest *guest, struct cr_error *err)

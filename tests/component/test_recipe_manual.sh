@@ -4,6 +4,7 @@
 set -euo pipefail
 manual=$PWD/image-tools/man/carrel-recipe.5
 source_file=$PWD/lib/recipe/recipe.c
+example=$PWD/image-tools/dist/example/physics.recipe
 . "$PWD/tests/harness/lib.sh"
 
 # "key takes" of both, the manual's with its font changes and fixed blanks taken out.
@@ -15,10 +16,12 @@ sed -n 's/^ *\(\[CR_STEP_[A-Z]*\] = \)\?{"\([a-z-]*\)", [a-z_]*, "\(.*\)"},$/\2 
 diff table.txt manual.txt || fail "the table of keys (<) and the manual (>) differ"
 mandoc -T lint -W warning "$manual" || fail "mandoc finds faults in the manual"
 
-# The manual's example: everything but its base and its files is right.
+# The example of the manual and the one to copy: everything but their base is right.
 sed -n '/^\.nf$/,/^\.fi$/p' "$manual" | sed '1d;$d' >physics.recipe
 mkdir debs
 touch debs/a.deb lab.desktop users.sh
 "$carrel" store init s --quiet
 refuses 1 "building 'physics': the base: there is no image 'debian'" \
     "$carrel" --store s image build physics.recipe
+refuses 1 "building 'physics': the base: there is no image 'debian'" \
+    "$carrel" --store s image build "$example"

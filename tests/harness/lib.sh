@@ -20,6 +20,9 @@ cleanup() {
 trap cleanup EXIT
 cd "$work" || exit
 export TMPDIR=$work
+# Where libguestfs builds its machine: once for all tests, not in the folder of each anew.
+export LIBGUESTFS_CACHEDIR=$BUILD/guestfs
+mkdir -p "$LIBGUESTFS_CACHEDIR"
 
 fail() { # sentence...
     echo "FAILED: $*" >&2

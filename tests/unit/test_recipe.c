@@ -5,11 +5,12 @@
 #include "lib/base/mem.h"
 
 #include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <string.h>
 
 #include <cmocka.h>
-#include <setjmp.h>
-#include <stdarg.h>
 
 #define HEAD "image = physics\nbase = debian:stable\n"
 

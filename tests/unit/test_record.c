@@ -5,12 +5,13 @@
 #include "lib/base/mem.h"
 
 #include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <string.h>
 #include <zstd.h>
 
 #include <cmocka.h>
-#include <setjmp.h>
-#include <stdarg.h>
 
 static void record_make(struct cr_buf *blob, struct cr_id *ret_name)
 {
