@@ -7,8 +7,10 @@
  *   tuf-client --metadata-dir DIR --metadata-url URL --target-name PATH... --target-base-url URL
  *              --target-dir DIR download
  *
- * --days-in-future N moves the clock. Targets are kept under their percent-encoded paths. Exit
- * status 0 or 1; what went wrong is one line on standard error.
+ * The public suite, github.com/theupdateframework/tuf-conformance, takes it as its --entrypoint;
+ * what fails there are the tests that follow delegations. --days-in-future N moves the clock.
+ * Targets are kept under their percent-encoded paths. Exit status 0 or 1; what went wrong is one
+ * line on standard error.
  */
 #include "lib/base/fd.h"
 #include "lib/base/mem.h"
