@@ -71,7 +71,7 @@ static int mem_read(struct cr_blobs *blobs, enum cr_space space, const char *nam
         r = -ENOENT;
     else if (offset > blob->len || len > blob->len - offset)
         r = -ENODATA;
-    else
+    else if (len > 0)
         memcpy(data, blob->data + offset, len);
     pthread_mutex_unlock(&mem->mutex);
     return r < 0 ? cr_error_errno(err, r, "'%s/%s'", cr_space_names[space], name) : 0;

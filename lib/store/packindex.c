@@ -167,7 +167,7 @@ int packstore_generation(struct packstore *ps, uint64_t *ret_generation, struct 
     if (r < 0 && r != -EBADMSG)
         return r;
     char digits[24] = "";
-    if (r == 0 && text.len < sizeof(digits)) {
+    if (r == 0 && text.len > 0 && text.len < sizeof(digits)) {
         memcpy(digits, text.data, text.len);
         (void)sscanf(digits, "%" SCNu64, ret_generation);
     }

@@ -119,7 +119,7 @@ static bool place_read(struct scrub_run *run, struct place *ret_place)
     CLEANUP_BUF struct cr_buf text = CR_BUF_INIT(CR_STATE_BYTES_MAX);
     char space[16], line[CR_STATE_BYTES_MAX + 1];
     struct place place = {0};
-    if (packstore_blob_get(run->ps, CR_SPACE_STATE, STATE_NAME, &text, NULL) < 0)
+    if (packstore_blob_get(run->ps, CR_SPACE_STATE, STATE_NAME, &text, NULL) < 0 || text.len == 0)
         return false;
     memcpy(line, text.data, text.len);
     line[text.len] = '\0';
