@@ -236,7 +236,7 @@ static void a_lease_is_seen_from_another_process_and_ends_with_its_holder(void *
     assert_int_equal(pipe(end), 0);
     pid_t holder = fork();
     if (holder == 0) {
-        struct cr_store_lock *lock;
+        struct cr_store_lock *lock = NULL;
         int r = cr_store_open(f->folder, &other, NULL);
         struct cr_blobs *b = r < 0 ? NULL : packstore_of(other)->blobs;
         if (r == 0)

@@ -277,7 +277,6 @@ static void a_pack_that_is_written_again_meanwhile_stays(void **state)
     assert_true(r.done);
     expect(f->store, "a", 0, 100, 4);
     /* and it is not condemned */
-    CLEANUP(cr_store_cleanup) struct cr_store *fresh = NULL;
     struct cr_gc_options gc = {.now_s = INT64_MAX / 2, .live_percent_min = 40};
     struct cr_gc_stat gone;
     assert_int_equal(cr_gc_run(f->store, &gc, &gone, NULL), 0);
