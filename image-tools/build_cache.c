@@ -97,9 +97,23 @@ int build_cache_log(struct cr_store *store, const struct cr_recipe *recipe, cons
 
 /* --- a new result ----------------------------------------------------------------------------- */
 
+static int layer_ingest(struct cli *cli, struct ingest *ingest, struct cr_error *err)
+{
+    int r = ingest_scan(ingest, err);
+    if (r < 0)
+        return r;
+    CLEANUP(progress_cleanup)
+    struct progress *progress =
+        progress_new(cli, "storing the step", cr_extents_bytes(&ingest->data));
+    ingest->progress = progress;
+    r = ingest_run(ingest, cli->disk_threads, err);
+    return r < 0 ? r : stop_check(err);
+}
+
+/* The record is stored within the publishing, whose lease keeps it from the collector. */
 static int layer_publish(struct cli *cli, struct cr_store *store, const struct cr_ref *name,
-                         const struct build_cache_result *result,
-                         const struct cr_publish_note *note, struct cr_version_info *ret_info,
+                         const struct build_cache_result *result, const char *message,
+                         const struct cr_record_writer *writer, struct cr_version_info *ret_info,
                          struct cr_error *err)
 {
     CLEANUP(cr_source_cleanup) struct cr_source *source = NULL;
@@ -114,22 +128,17 @@ static int layer_publish(struct cli *cli, struct cr_store *store, const struct c
                          &ingest.publish, err);
     if (r < 0)
         return r;
-    r = ingest_scan(&ingest, err);
-    if (r == 0) {
-        CLEANUP(progress_cleanup)
-        struct progress *progress =
-            progress_new(cli, "storing the step", cr_extents_bytes(&ingest.data));
-        ingest.progress = progress;
-        r = ingest_run(&ingest, cli->disk_threads, err);
-    }
+    struct cr_id record;
+    r = layer_ingest(cli, &ingest, err);
     if (r == 0)
-        r = stop_check(err);
+        r = build_record_put(store, writer, &record, err);
     if (r < 0) {
         cr_publish_abort(ingest.publish);
         return r;
     }
     struct cr_publish_stat stat;
-    return cr_publish_commit(ingest.publish, note, ret_info, &stat, err);
+    struct cr_publish_note note = {.parent = result->base, .message = message, .record = &record};
+    return cr_publish_commit(ingest.publish, &note, ret_info, &stat, err);
 }
 
 int build_cache_put(struct cli *cli, struct cr_store *store, const struct cr_recipe *recipe,
@@ -138,7 +147,6 @@ int build_cache_put(struct cli *cli, struct cr_store *store, const struct cr_rec
 {
     CLEANUP(cr_record_writer_done) struct cr_record_writer writer = {0};
     struct cr_ref ref;
-    struct cr_id record;
     struct cr_version_info info;
     char key[CR_ID_HEX], message[sizeof(MESSAGE_BEGIN) + CR_ID_HEX + 16 + LINE_SHOWN];
     size_t shown = strlen(result->step->value);
@@ -155,11 +163,7 @@ int build_cache_put(struct cli *cli, struct cr_store *store, const struct cr_rec
     int r = cr_record_add(&writer, CR_RECORD_LOG, result->log->data, result->log->len);
     if (r < 0)
         return cr_error_errno(err, r, "cannot keep the log");
-    r = build_record_put(store, &writer, &record, err);
-    if (r < 0)
-        return r;
-    struct cr_publish_note note = {.parent = result->base, .message = message, .record = &record};
-    r = layer_publish(cli, store, &ref, result, &note, &info, err);
+    r = layer_publish(cli, store, &ref, result, message, &writer, &info, err);
     if (r < 0)
         return cr_error_prefix(err, r, "cannot keep the result of the step");
     ref.number = info.number;

@@ -9,15 +9,12 @@
 #include "lib/base/libexec.h"
 #include "lib/base/mem.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -30,51 +27,12 @@
 
 /* --- places ----------------------------------------------------------------------------------- */
 
-/* Whoever builds holds a lock on this file of the build's folder. */
-#define LOCK_NAME     "lock"
-#define FOLDER_PREFIX "carrel-build-"
-#define YOUNG_SECONDS 60 /* a folder may be so new that its lock is not taken yet */
-
-/* Remove what a build that was killed has left in `parent`: its layers may be large. */
-static void folders_sweep(const char *parent)
-{
-    CLEANUP_CLOSEDIR DIR *dir = opendir(parent);
-    const struct dirent *entry;
-    while (dir != NULL && (entry = readdir(dir)) != NULL) {
-        char path[PATH_MAX];
-        struct stat st;
-        if (strncmp(entry->d_name, FOLDER_PREFIX, strlen(FOLDER_PREFIX)) != 0 ||
-            snprintf(path, sizeof(path), "%.3800s/%s/" LOCK_NAME, parent, entry->d_name) >=
-                PATH_MAX)
-            continue;
-        CLEANUP_CLOSE int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-        if (fd < 0 || fstat(fd, &st) < 0 || st.st_uid != geteuid() ||
-            time(NULL) - st.st_mtime < YOUNG_SECONDS || flock(fd, LOCK_EX | LOCK_NB) < 0)
-            continue;
-        cr_dir_remove(dirfd(dir), entry->d_name);
-    }
-}
-
-static int folder_lock(struct build_machine *machine, struct cr_error *err)
-{
-    char path[PATH_MAX];
-    build_machine_path(machine, LOCK_NAME, path);
-    machine->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (machine->lock_fd < 0 || flock(machine->lock_fd, LOCK_EX | LOCK_NB) < 0)
-        return cr_error_errno(err, -errno, "cannot lock '%s'", path);
-    return 0;
-}
-
 static int folders_make(struct build_machine *machine, struct cr_error *err)
 {
-    const char *parent = getenv("TMPDIR");
-    const char *large = parent != NULL && parent[0] == '/' ? parent : "/var/tmp";
-    folders_sweep(large);
-    int n = snprintf(machine->folder, sizeof(machine->folder), "%s/" FOLDER_PREFIX "XXXXXX", large);
-    if (n >= PATH_MAX - 64 || mkdtemp(machine->folder) == NULL) {
-        machine->folder[0] = '\0';
-        return cr_error_errno(err, -errno, "cannot make a folder for the build in '%s'", large);
-    }
+    int r = build_folder_make(&machine->folder, err);
+    if (r < 0)
+        return r;
+    const char *large = build_folder_parent();
     /* A socket's path is short, and a comma would end it in an option of QEMU's. */
     const char *little = strlen(large) < 48 && strchr(large, ',') == NULL ? large : "/tmp";
     snprintf(machine->sockets, sizeof(machine->sockets), "%s/carrel-XXXXXX", little);
@@ -83,9 +41,6 @@ static int folders_make(struct build_machine *machine, struct cr_error *err)
         return cr_error_errno(err, -errno, "cannot make a folder for sockets in '%s'", little);
     }
     char path[PATH_MAX];
-    int r = folder_lock(machine, err);
-    if (r < 0)
-        return r;
     build_machine_path(machine, "messages", path);
     machine->messages_fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     return machine->messages_fd < 0 ? cr_error_errno(err, -errno, "cannot make '%s'", path) : 0;
@@ -94,7 +49,7 @@ static int folders_make(struct build_machine *machine, struct cr_error *err)
 void build_machine_path(const struct build_machine *machine, const char *name,
                         char out[static PATH_MAX])
 {
-    snprintf(out, PATH_MAX, "%.4000s/%s", machine->folder, name);
+    snprintf(out, PATH_MAX, "%.4000s/%s", machine->folder.path, name);
 }
 
 static void socket_path(const struct build_machine *machine, const char *name,
@@ -384,10 +339,7 @@ void build_machine_stop(struct build_machine *machine)
         close(machine->messages_fd);
     if (machine->sockets[0] != '\0')
         cr_dir_remove(AT_FDCWD, machine->sockets);
-    if (machine->folder[0] != '\0')
-        cr_dir_remove(AT_FDCWD, machine->folder);
-    if (machine->lock_fd >= 0)
-        close(machine->lock_fd);
+    build_folder_remove(&machine->folder);
     *machine = (struct build_machine)BUILD_MACHINE_INIT;
 }
 

@@ -13,6 +13,7 @@
  */
 #pragma once
 
+#include "image-tools/build_folder.h"
 #include "lib/base/error.h"
 #include "lib/image/head.h"
 #include "lib/store/store.h"
@@ -22,9 +23,8 @@
 #include <sys/types.h>
 
 struct build_machine {
-    char folder[PATH_MAX]; /* of layers and logs, private; "" = not made */
-    char sockets[96];      /* private folder; "" = not made */
-    int lock_fd;           /* tells others that the folder is in use; -1 = none */
+    struct build_folder folder; /* of layers and logs */
+    char sockets[96];           /* private folder; "" = not made */
     pid_t server, storage, guest;
     int control_fd;  /* qemu-storage-daemon's monitor; -1 = none */
     int talk_fd;     /* to carrel-build-guest; -1 = none */
@@ -35,7 +35,7 @@ struct build_machine {
 
 #define BUILD_MACHINE_INIT                                                                         \
     {                                                                                              \
-        .lock_fd = -1, .control_fd = -1, .talk_fd = -1, .messages_fd = -1                          \
+        .folder = BUILD_FOLDER_INIT, .control_fd = -1, .talk_fd = -1, .messages_fd = -1            \
     }
 
 struct build_machine_options {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* carrel image build RECIPE | update NAME */
 #include "image-tools/build.h"
+#include "image-tools/build_folder.h"
 #include "image-tools/build_record.h"
 #include "image-tools/commands.h"
 #include "image-tools/output.h"
@@ -111,9 +112,9 @@ int cmd_image_build(struct cli *cli, struct cr_error *err)
 
 struct update {
     struct cr_record record;
-    char *origin;            /* the recorded folder */
-    char *before;            /* NAME@N of the recorded base */
-    char unpacked[PATH_MAX]; /* private folder with the recorded files; "" = none */
+    char *origin;                 /* the recorded folder */
+    char *before;                 /* NAME@N of the recorded base */
+    struct build_folder unpacked; /* with the recorded files */
 };
 
 static void update_done(struct update *update)
@@ -121,8 +122,7 @@ static void update_done(struct update *update)
     cr_record_done(&update->record);
     free(TAKE_PTR(update->origin));
     free(TAKE_PTR(update->before));
-    if (update->unpacked[0] != '\0')
-        cr_dir_remove(AT_FDCWD, update->unpacked);
+    build_folder_remove(&update->unpacked);
 }
 
 /* The record of the newest version; with --force of the newest one that has a record. */
@@ -181,24 +181,21 @@ static int record_take(struct build *build, struct update *update, const char *n
 /* Where the local files are: --folder, the record, or the folder of the last build. */
 static int files_find(struct build *build, struct update *update, struct cr_error *err)
 {
-    const char *parent = getenv("TMPDIR"), *said = build->cli->values[OPT_FOLDER];
+    const char *said = build->cli->values[OPT_FOLDER];
     bool whole = false;
     if (said != NULL) {
         int r = build_files_open(&build->files, said, err);
         build->origin = build->files.folder;
         return r;
     }
-    snprintf(update->unpacked, sizeof(update->unpacked), "%s/carrel-update-XXXXXX",
-             parent != NULL ? parent : "/var/tmp");
-    if (mkdtemp(update->unpacked) == NULL) {
-        update->unpacked[0] = '\0';
-        return cr_error_errno(err, -errno, "cannot make a folder for the recipe's files");
-    }
-    int r = build_files_unpack(&update->record, &build->recipe, update->unpacked, &whole, err);
+    int r = build_folder_make(&update->unpacked, err);
+    if (r < 0)
+        return r;
+    r = build_files_unpack(&update->record, &build->recipe, update->unpacked.path, &whole, err);
     if (r < 0)
         return r;
     if (whole)
-        return build_files_open(&build->files, update->unpacked, err);
+        return build_files_open(&build->files, update->unpacked.path, err);
     if (build_files_open(&build->files, update->origin, NULL) < 0)
         return cr_error_set(err, -ENOENT,
                             "cannot update '%s': the recipe's files were too large for the store "
@@ -211,7 +208,7 @@ static int files_find(struct build *build, struct update *update, struct cr_erro
 int cmd_image_update(struct cli *cli, struct cr_error *err)
 {
     CLEANUP(cli_store_cleanup) struct cr_store *store = NULL;
-    CLEANUP(update_done) struct update update = {0};
+    CLEANUP(update_done) struct update update = {.unpacked = BUILD_FOLDER_INIT};
     CLEANUP(build_done) struct build build = BUILD_INIT;
     struct cr_ref name;
     build.cli = cli;
