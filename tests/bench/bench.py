@@ -10,6 +10,7 @@ from rows_delta import DeltaRows
 from rows_gc import GcRows
 from rows_memory import MemoryRows
 from rows_nbd import NbdRows
+from rows_rados import RadosRows
 from rows_store import StoreRows
 from rows_tls import TlsRows
 
@@ -19,6 +20,7 @@ ROWS = {
     "export": lambda bench, table: StoreRows(bench).export_rows(table),
     "delta": lambda bench, table: DeltaRows(bench).add(table),
     "nbd": lambda bench, table: NbdRows(bench).add(table),
+    "rados": lambda bench, table: RadosRows(bench).add(table),
     "tls": lambda bench, table: TlsRows(bench).add(table),
     "gc": lambda bench, table: GcRows(bench).add(table),
     "memory": lambda bench, table: MemoryRows(bench).add(table),
