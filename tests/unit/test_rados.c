@@ -103,9 +103,9 @@ static void each_of_many_reads_has_its_own_result(void **state)
     struct fixture *f = *state;
     enum { COUNT = 400 };
     static struct cr_blob_read reads[COUNT];
-    static char names[COUNT][8], bytes[COUNT][4];
+    static char names[COUNT][16], bytes[COUNT][4];
     for (int i = 0; i < 9; i++) {
-        char name[8], text[32];
+        char name[16], text[32];
         snprintf(name, sizeof(name), "p%d", i);
         snprintf(text, sizeof(text), "%dabcdefghi", i);
         put(f, CR_SPACE_PACKS, name, text);
@@ -151,7 +151,7 @@ static void a_list_holds_the_names_of_its_space(void **state)
     struct fixture *f = *state;
     struct cr_store_lock *lock;
     for (int i = 0; i < 20; i++) {
-        char name[8];
+        char name[16];
         snprintf(name, sizeof(name), "p%d", i);
         put(f, i % 4 == 0 ? CR_SPACE_SEGMENTS : CR_SPACE_PACKS, name, "x");
     }
