@@ -18,6 +18,12 @@ $(UNIT_BINS): $(B)/tests/%: $(B)/tests/unit/%.o $(LIBCARREL)
 # It starts the reader of NTFS, in this variant too.
 $(B)/tests/test_trim: | $(B)/bin/carrel-ntfs-free
 
+# Its calls can be made to fail: the linker puts its own in their place.
+comma := ,
+FAILING_CALLS := malloc calloc realloc aligned_alloc write pwrite64 ftruncate64 fsync fdatasync \
+	renameat openat64 unlinkat
+$(B)/tests/test_failing_calls: private LDFLAGS += $(FAILING_CALLS:%=-Wl$(comma)--wrap=%)
+
 # With clang's fuzzer the target explores; without it a small main replays the corpus.
 ifeq ($(VARIANT),fuzz)
 FUZZ_MAIN := -fsanitize=fuzzer
@@ -46,8 +52,15 @@ $(PRELOAD_LIBS): $(B)/%.so: $(B)/tests/%.o
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -shared -o $@ $<
 
+# The simulated world of a store.
+SIM_SRCS := $(sort $(wildcard tests/sim/*.c))
+TEST_SRCS += $(SIM_SRCS)
+$(B)/sim/sim: $(SIM_SRCS:%.c=$(B)/%.o) $(LIBCARREL)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS_LIB)
+
 .PHONY: check-built check-unit fuzz-run
-check-built: all $(UNIT_BINS) $(TOOL_BINS) $(PRELOAD_LIBS)
+check-built: all $(UNIT_BINS) $(TOOL_BINS) $(PRELOAD_LIBS) $(B)/sim/sim
 	$(Q)$(MAKE) --no-print-directory VARIANT=asan tests-built
 	$(Q)$(MAKE) --no-print-directory VARIANT=tsan threaded-built
 	$(Q)BUILD=$(CURDIR)/$(B) BUILD_ASAN=$(CURDIR)/build/asan BUILD_TSAN=$(CURDIR)/build/tsan \

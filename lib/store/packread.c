@@ -2,8 +2,8 @@
 /*
  * Reading chunks. The ids of a request are looked up together, those that lie close to each other
  * in a pack are read in one run, and many runs are under way at once. What is not found, or lies in
- * a pack that is gone (collected, its live chunks written elsewhere), is looked for once more after
- * the packs were listed again.
+ * a pack that is gone (collected, its live chunks written elsewhere), is looked for again after
+ * the packs were listed anew.
  */
 #include "lib/store/packstore.h"
 
@@ -18,6 +18,8 @@
 /* Under way at once, for one request. */
 #define RUNS_MAX       64
 #define RUNS_BYTES_MAX (16 * CR_MIB)
+/* A chunk whose pack is gone that often while it is looked for is given up. */
+#define LOOKS_MAX 8
 
 struct wanted {
     size_t index; /* in the caller's ids */
@@ -235,14 +237,16 @@ int packstore_chunks_get(struct cr_store *store, const struct cr_id *ids, size_t
     lookup(&q, NULL, count);
     size_t unknown = q.lost;
     int r = found_read(&q, err);
-    if (r != 0 || q.lost == 0)
-        return r;
-    /* A pack that is gone is news; an id that nobody has may be asked for again and again. */
-    r = packstore_refresh(ps, q.lost == unknown, err);
-    if (r < 0)
-        return r;
-    q.last = true;
-    lookup(&q, missing, q.lost);
-    r = found_read(&q, err);
+    for (unsigned look = 0; r == 0 && q.lost > 0 && !q.last; look++) {
+        /* A pack that is gone is news; an id that nobody has may be asked for again and again. */
+        bool gone = q.lost > unknown;
+        r = packstore_refresh(ps, !gone, err);
+        if (r < 0)
+            return r;
+        q.last = look == LOOKS_MAX || (look > 0 && !gone);
+        lookup(&q, missing, q.lost);
+        unknown = q.lost;
+        r = found_read(&q, err);
+    }
     return r != 0 ? r : missing_tell(&q);
 }
