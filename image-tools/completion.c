@@ -128,7 +128,8 @@ int cmd_completion_bash(struct cli *cli, struct cr_error *err)
     return 0;
 }
 
-/* --- hidden: every NAME, NAME@N and NAME:CHANNEL of the store, one a line ---------------------- */
+/* --- hidden: every NAME, NAME@N and NAME:CHANNEL of the store, one a line ----------------------
+ */
 
 static void channels_print(const struct cr_head *found)
 {

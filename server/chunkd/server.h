@@ -33,7 +33,7 @@ struct server {
     struct cr_packcache *packs; /* inside the store; NULL = it shows none */
     struct heads *heads;
     struct frames *frames;
-    struct deltas *deltas; /* NULL = none are made */
+    struct deltas *deltas;   /* NULL = none are made */
     struct cr_pool *readers; /* threads that may wait for the store */
     struct metrics metrics;
     atomic_bool draining; /* no new connections */

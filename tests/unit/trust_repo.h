@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A repository in memory for the tests of lib/trust: fixed keys (the seed of key i is 32 bytes of
- * i + 1), signed files by name, and the fetch that a client is given. Include after cmocka.h.
+ * i + 1), signed files by name, and the fetch that a client is given.
  */
 #pragma once
 
@@ -12,8 +12,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #define REPO_NOW_S   1800000000LL /* 2027-01-15 */
 #define REPO_LATER_S (REPO_NOW_S + 86400)
