@@ -66,7 +66,7 @@
 #define CR_NOTE_BYTES_MAX      (32 * CR_MIB)
 
 /* What collector and scrub remember between their runs. */
-#define CR_STATE_BYTES_MAX (4 * CR_KIB)
+#define CR_STATE_BYTES_MAX (16 * CR_KIB)
 
 /* The batch request: ids in one request, and so chunks in one answer (16 MiB of disk). */
 #define CR_BATCH_IDS_MAX 256U

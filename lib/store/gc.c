@@ -88,19 +88,62 @@ static int leases_sum(struct gc_pass *pass, struct lease_sum *ret_sum, struct cr
     return pass->blobs->ops->leases(pass->blobs, lease_add, ret_sum, err);
 }
 
-static int generation_store(struct gc_pass *pass, struct cr_error *err)
+/* Write pass->generations, if nobody else has since we did. */
+static int generations_store(struct gc_pass *pass, const struct cr_id *expected,
+                             struct cr_error *err)
+{
+    CLEANUP_BUF struct cr_buf text = CR_BUF_INIT(CR_STATE_BYTES_MAX);
+    char line[40];
+    snprintf(line, sizeof(line), "%" PRIu64 "\n", pass->generations.begun);
+    int r = cr_buf_append(&text, line, strlen(line));
+    for (unsigned i = 0; i < pass->generations.done_count && r == 0; i++) {
+        snprintf(line, sizeof(line), "done %" PRIu64 "\n", pass->generations.done[i]);
+        r = cr_buf_append(&text, line, strlen(line));
+    }
+    if (r < 0)
+        return cr_error_errno(err, r, "collecting store '%s'", pass->ps->base.uri);
+    cr_hash(text.data, text.len, &pass->stored);
+    return pass->blobs->ops->replace(pass->blobs, CR_SPACE_STATE, PACKSTORE_GENERATION, expected,
+                                     text.data, text.len, err);
+}
+
+/* The pass has begun: what is stored is read again, so that a collector beside us is seen. */
+static int generation_begin(struct gc_pass *pass, struct cr_error *err)
 {
     CLEANUP_BUF struct cr_buf before = CR_BUF_INIT(CR_SIDE_BYTES_MAX);
     struct cr_id hash;
-    char text[24];
     int r = packstore_blob_get(pass->ps, CR_SPACE_STATE, PACKSTORE_GENERATION, &before, err);
     if (r < 0 && r != -ENOENT)
         return r;
     bool none = r == -ENOENT;
     cr_hash(before.data, before.len, &hash);
-    snprintf(text, sizeof(text), "%" PRIu64 "\n", pass->generation);
-    return pass->blobs->ops->replace(pass->blobs, CR_SPACE_STATE, PACKSTORE_GENERATION,
-                                     none ? NULL : &hash, text, strlen(text), err);
+    pass->generations.begun = pass->generation;
+    return generations_store(pass, none ? NULL : &hash, err);
+}
+
+/* It came to its end: from now on its marks are believed. Those of which none stands are forgotten.
+ */
+static int generation_end(struct gc_pass *pass, struct cr_error *err)
+{
+    struct pack_generations *all = &pass->generations;
+    struct cr_id stored = pass->stored;
+    uint64_t oldest = UINT64_MAX;
+    unsigned kept = 0;
+    for (size_t i = 0; i < pass->mark_count; i++)
+        if (pass->marks[i].generation < oldest)
+            oldest = pass->marks[i].generation;
+    for (unsigned i = 0; i < all->done_count; i++)
+        if (all->done[i] >= oldest && all->done_count - i < PACKSTORE_DONE_MAX)
+            all->done[kept++] = all->done[i];
+    all->done[kept++] = pass->generation;
+    all->done_count = kept;
+    int r = generations_store(pass, &stored, err);
+    if (r == -EAGAIN)
+        r = cr_error_set(err, r,
+                         "another collector of store '%s' began before this one came to its end: "
+                         "what it condemned does not count; run the command again",
+                         pass->ps->base.uri);
+    return r;
 }
 
 /*
@@ -110,22 +153,23 @@ static int generation_store(struct gc_pass *pass, struct cr_error *err)
 static int generation_raise(struct gc_pass *pass, struct cr_error *err)
 {
     struct lease_sum leases = {0};
-    uint64_t stored = 0, most = 0;
-    int r = packstore_generation(pass->ps, &stored, err);
+    int r = packstore_generations(pass->ps, &pass->generations, err);
     if (r == 0)
         r = marks_load(pass, err);
     if (r == 0)
         r = leases_sum(pass, &leases, err);
     if (r < 0)
         return r;
-    most = leases.most > stored ? leases.most : stored;
+    uint64_t most = pass->generations.begun;
+    if (leases.most > most)
+        most = leases.most;
     for (size_t i = 0; i < pass->mark_count; i++)
         if (pass->marks[i].generation != UINT64_MAX && pass->marks[i].generation > most)
             most = pass->marks[i].generation;
     pass->generation = most + 1;
     pass->stat->generation = pass->generation;
     if (!pass->options->dry_run)
-        r = generation_store(pass, err);
+        r = generation_begin(pass, err);
     if (r == 0)
         r = leases_sum(pass, &leases, err);
     pass->least_seen = leases.least;
@@ -166,6 +210,8 @@ static int pass_run(struct gc_pass *pass, struct cr_error *err)
         r = gc_deltas(pass, err);
     if (r == 0 && !pass->options->dry_run)
         r = blobs->ops->sync(blobs, err);
+    if (r == 0 && !pass->options->dry_run)
+        r = generation_end(pass, err);
     return r;
 }
 

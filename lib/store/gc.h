@@ -9,18 +9,21 @@
  *      cannot be read nothing is removed at all;
  *   4. a live blob loses its mark; packs that are less than `live_percent_min` live are written
  *      again without what is dead, and then count as dead; a sync;
- *   5. a dead blob that has a mark older than `grace_s`, of a generation that every lease of step 2
- *      has seen, is removed (remove_marked); a dead blob without a mark gets one, of generation G.
+ *   5. a dead blob that has a mark older than `grace_s`, of a generation that came to its end and
+ * that every lease of step 2 has seen, is removed (remove_marked); a dead blob without a mark, or
+ * with one of a collection that did not come to its end, gets one of generation G;
+ *   6. a sync; then G has come to its end, if no other collector began meanwhile (compare-and-set).
  *
  * Why no version that is published meanwhile can lose a blob P. Its publisher X holds a lease from
- * before it looks until after its head is set. When X began it read the generation Gx and then all
- * marks, noted Gx - 1 as seen, and from then on takes what is marked for absent: it writes it again
- * (which takes the mark away, so remove_marked of the old mark fails) and never merely refers to
- * it. So X refers without writing only to a P that was not marked when X looked. Its mark is then
- * of generation > Gx - 1. While X's lease is listed P is kept by step 5; when it is not listed any
- * more, X's head was set before the heads were read in step 3, and P is live; when it is not listed
- * yet, X will look later, and see the mark. Power cuts lose marks or bring them back, which these
- * steps do not mind.
+ * before it looks until after its head is set. When X began it read the last generation Gx that had
+ * come to its end and then all marks, noted Gx as seen, and from then on takes what is marked for
+ * absent: it writes it again (which takes the mark away, so remove_marked of the old mark fails)
+ * and never merely refers to it. So X refers without writing only to a P that was not marked when X
+ * looked. A mark that P gets later is of a generation above Gx, or of one that never comes to its
+ * end: that of a collector which was suspended, lost its lock, and goes on beside another. While
+ * X's lease is listed P is kept by step 5; when it is not listed any more, X's head was set before
+ * the heads were read in step 3, and P is live; when it is not listed yet, X will look later, and
+ * see the mark. Power cuts lose marks or bring them back, which these steps do not mind.
  *
  * What X takes over from its base version it has found in a head after it had its lease. It may be
  * marked all the same, from before that head was set. A base of X's own image stays in the head

@@ -61,10 +61,24 @@ static int condemn(struct gc_pass *pass, enum cr_space space, const char *hex, u
     return r;
 }
 
+/*
+ * Is the mark believed? Not one that was damaged, one of a collection that did not come to its end
+ * (it may have been set after publishers looked, by a collector that was suspended and had lost its
+ * lock), nor one of tomorrow, set by a clock that was wrong.
+ */
+static bool is_believed(const struct gc_pass *pass, const struct gc_mark *mark)
+{
+    const struct pack_generations *all = &pass->generations;
+    for (unsigned i = 0; mark != NULL && i < all->done_count; i++)
+        if (all->done[i] == mark->generation)
+            return mark->marked_s <= pass->options->now_s;
+    return false;
+}
+
 /* May it go now? Nobody who publishes can have missed the mark, and readers had their time. */
 static bool is_due(const struct gc_pass *pass, const struct gc_mark *mark)
 {
-    return mark->generation < pass->generation && mark->generation <= pass->least_seen &&
+    return mark->generation <= pass->least_seen &&
            pass->options->now_s - mark->marked_s >= pass->options->grace_s;
 }
 
@@ -74,9 +88,7 @@ static int dead(struct gc_pass *pass, enum cr_space space, const struct cr_id *i
     const struct gc_mark *mark = gc_mark_find(pass, space, id);
     char hex[CR_ID_HEX];
     cr_id_format(id, hex);
-    /* A mark of no generation was damaged; one of tomorrow was set by a clock that was wrong. */
-    if (mark == NULL || mark->generation >= pass->generation ||
-        mark->marked_s > pass->options->now_s)
+    if (!is_believed(pass, mark))
         return condemn(pass, space, hex, bytes, err);
     if (is_due(pass, mark)) {
         int r = pass->options->dry_run ? 0

@@ -35,6 +35,8 @@ struct gc_pass {
     struct gc_mark *marks; /* sorted by space and id */
     size_t mark_count, mark_room;
     uint64_t generation;
+    struct pack_generations generations;  /* as stored; their end is written when the pass ends */
+    struct cr_id stored;                  /* hash of what is stored of them */
     uint64_t least_seen;                  /* of all leases; UINT64_MAX = nobody publishes */
     struct cr_idset live[CR_SPACE_COUNT]; /* manifests, segments, records; no packs */
     struct gc_version *versions;          /* of all heads */

@@ -155,22 +155,36 @@ int packstore_refresh(struct packstore *ps, bool for_missing, struct cr_error *e
 
 /* --- what is condemned ----------------------------------------------------------------------- */
 
-int packstore_generation(struct packstore *ps, uint64_t *ret_generation, struct cr_error *err)
+/* "BEGUN" on the first line, then "done N" lines with rising numbers not above it. */
+static void generations_parse(const char *text, struct pack_generations *generations)
+{
+    char *end = NULL;
+    *generations = (struct pack_generations){.begun = strtoull(text, &end, 10)};
+    while (strncmp(end, "\ndone ", 6) == 0 && generations->done_count < PACKSTORE_DONE_MAX) {
+        uint64_t number = strtoull(end + 6, &end, 10);
+        uint64_t before =
+            generations->done_count ? generations->done[generations->done_count - 1] : 0;
+        if (number > before && number <= generations->begun)
+            generations->done[generations->done_count++] = number;
+    }
+}
+
+int packstore_generations(struct packstore *ps, struct pack_generations *ret_generations,
+                          struct cr_error *err)
 {
     CLEANUP_BUF struct cr_buf text = CR_BUF_INIT(CR_STATE_BYTES_MAX);
-    *ret_generation = 0;
+    *ret_generations = (struct pack_generations){0};
     int r = packstore_blob_get(ps, CR_SPACE_STATE, PACKSTORE_GENERATION, &text, err);
     if (r == -ENOENT)
         return 0;
     /* What makes no sense counts as none: a writer has then seen nothing, a collector begins above
      * every mark and lease (gc.c). */
-    if (r < 0 && r != -EBADMSG)
-        return r;
-    char digits[24] = "";
-    if (r == 0 && text.len > 0 && text.len < sizeof(digits)) {
-        memcpy(digits, text.data, text.len);
-        (void)sscanf(digits, "%" SCNu64, ret_generation);
-    }
+    if (r < 0)
+        return r == -EBADMSG ? 0 : r;
+    r = cr_buf_append(&text, "", 1);
+    if (r < 0)
+        return cr_error_errno(err, r, "reading the generations of store '%s'", ps->base.uri);
+    generations_parse((const char *)text.data, ret_generations);
     return 0;
 }
 
@@ -213,10 +227,10 @@ static int marks_load(struct packstore *ps, struct cr_error *err)
 
 int packstore_look(struct packstore *ps, struct cr_store_lock *lock, struct cr_error *err)
 {
-    uint64_t generation = 0;
+    struct pack_generations generations;
     /* The mutex over all of it: an older list of marks must not come after a newer one. */
     pthread_mutex_lock(&ps->refresh_mutex);
-    int r = packstore_generation(ps, &generation, err);
+    int r = packstore_generations(ps, &generations, err);
     if (r == 0)
         r = marks_load(ps, err);
     /* Packs after marks: one that was removed together with its mark before we read the marks is
@@ -224,8 +238,9 @@ int packstore_look(struct packstore *ps, struct cr_store_lock *lock, struct cr_e
     if (r == 0)
         r = packs_list(ps, err);
     ps->refresh_worked = r == 0;
-    if (r == 0 && generation > 1)
-        r = ps->blobs->ops->lock_seen(ps->blobs, lock, generation - 1, err);
+    if (r == 0 && generations.done_count > 0)
+        r = ps->blobs->ops->lock_seen(ps->blobs, lock, generations.done[generations.done_count - 1],
+                                      err);
     pthread_mutex_unlock(&ps->refresh_mutex);
     return r;
 }

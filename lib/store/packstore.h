@@ -48,8 +48,17 @@ static inline struct packstore *packstore_of(struct cr_store *store)
 int packstore_blob_get(struct packstore *ps, enum cr_space space, const char *name,
                        struct cr_buf *out, struct cr_error *err);
 
-/* The blob of CR_SPACE_STATE that holds the generation of the last collection, in digits. */
+/* The blob of CR_SPACE_STATE that tells which collections there were. */
 #define PACKSTORE_GENERATION "generation"
+
+/* Collections that came to their end whose marks are still believed; older ones condemn anew. */
+#define PACKSTORE_DONE_MAX 256U
+
+struct pack_generations {
+    uint64_t begun;                    /* the last one; 0 = none */
+    uint64_t done[PACKSTORE_DONE_MAX]; /* that came to their end, rising */
+    unsigned done_count;
+};
 
 /* --- packindex.c ------------------------------------------------------------------------------ */
 
@@ -67,8 +76,9 @@ int packstore_footer_read(struct packstore *ps, const struct cr_id *name,
  */
 int packstore_refresh(struct packstore *ps, bool for_missing, struct cr_error *err);
 
-/* The generation of the last collection, 0 where there was none or it cannot be made out. */
-int packstore_generation(struct packstore *ps, uint64_t *ret_generation, struct cr_error *err);
+/* Which collections there were; what makes no sense counts as none. */
+int packstore_generations(struct packstore *ps, struct pack_generations *ret_generations,
+                          struct cr_error *err);
 
 /* What a publisher does when it has its lease: see gc.h. */
 int packstore_look(struct packstore *ps, struct cr_store_lock *lock, struct cr_error *err);

@@ -213,15 +213,12 @@ static int pack_remove(struct scrub_run *run, const struct cr_id *name, struct c
     CLEANUP(found_done) struct found found = {0};
     struct cr_blobs *blobs = run->blobs;
     char hex[CR_ID_HEX];
-    uint64_t generation = 0;
-    int r = packstore_generation(run->ps, &generation, err);
-    if (r < 0)
-        return r;
+    /* Of no collection: if we die here, no collector believes the mark. */
     struct cr_mark mark = {.space = CR_SPACE_PACKS,
                            .name = cr_id_format(name, hex),
-                           .generation = generation > 0 ? generation : 1,
+                           .generation = UINT64_MAX,
                            .marked_s = (int64_t)time(NULL)};
-    r = blobs->ops->mark(blobs, &mark, err);
+    int r = blobs->ops->mark(blobs, &mark, err);
     if (r == 0)
         r = pack_look(run, name, false, &found, err);
     if (r < 0)
