@@ -4,7 +4,6 @@
 #include "lib/base/mem.h"
 #include "lib/base/pool.h"
 #include "lib/store/copy_content.h"
-#include "lib/store/side.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -259,27 +258,7 @@ static int image_empty(struct cr_copy *copy, const char *name, struct cr_error *
     return r;
 }
 
-/* --- trust metadata ------------------------------------------------------------------------ */
-
-static int side_copy(struct cr_copy *copy, const char *name, struct cr_error *err)
-{
-    struct cr_store *to = copy->to;
-    CLEANUP_BUF struct cr_buf data = CR_BUF_INIT(CR_SIDE_BYTES_MAX);
-    CLEANUP_BUF struct cr_buf there = CR_BUF_INIT(CR_SIDE_BYTES_MAX);
-    struct cr_id hash;
-    int r = cr_store_side_read(copy->from, CR_SPACE_TRUST, name, &data, err);
-    if (r < 0)
-        return r;
-    int had = cr_store_side_read(to, CR_SPACE_TRUST, name, &there, NULL);
-    if (had == 0 && there.len == data.len && memcmp(there.data, data.data, data.len) == 0)
-        return 0;
-    cr_hash(there.data, there.len, &hash);
-    copy->stat.side_copied++;
-    if (cr_side_immutable(CR_SPACE_TRUST, name))
-        return to->ops->side_put(to, CR_SPACE_TRUST, name, data.data, data.len, err);
-    return to->ops->side_replace(to, CR_SPACE_TRUST, name, had == 0 ? &hash : NULL, data.data,
-                                 data.len, err);
-}
+/* --- the whole ----------------------------------------------------------------------------- */
 
 static int name_add(void *context, const char *name)
 {
@@ -291,29 +270,6 @@ static int name_add(void *context, const char *name)
     snprintf(names->list[names->count++], sizeof(*names->list), "%s", name);
     return 0;
 }
-
-/* What never changes comes first, so that what changes never names something that is not there. */
-static int trust_copy(struct cr_copy *copy, struct cr_error *err)
-{
-    struct cr_store *from = copy->from;
-    struct names names = {0};
-    if (copy->to->ops->side_put == NULL || copy->to->ops->side_replace == NULL)
-        return 0;
-    int r = from->ops->side_list != NULL
-                ? from->ops->side_list(from, CR_SPACE_TRUST, name_add, &names, err)
-                : cr_copy_trust_names(from, name_add, &names, err);
-    for (int changing = 0; changing < 2; changing++) {
-        for (size_t i = 0; i < names.count && r == 0; i++)
-            if (cr_side_immutable(CR_SPACE_TRUST, names.list[i]) == !changing)
-                r = side_copy(copy, names.list[i], err);
-        if (r == 0 && names.count > 0)
-            r = copy->to->ops->sync(copy->to, err);
-    }
-    free(names.list);
-    return r;
-}
-
-/* --- the whole ----------------------------------------------------------------------------- */
 
 /* How much is to be looked at, for progress. */
 static void total_add(struct cr_copy *copy, const char *name)
@@ -415,7 +371,7 @@ int cr_store_copy(struct cr_store *from, struct cr_store *to, const struct cr_co
         r = to->ops->heads_list(to, name_add, &theirs, err);
     if (r == 0) {
         r = images_copy(&copy, &ours, &theirs, err);
-        int trust = r == 0 || is_of_one_image(&copy, r) ? trust_copy(&copy, &why) : 0;
+        int trust = r == 0 || is_of_one_image(&copy, r) ? cr_copy_trust(&copy, &why) : 0;
         if (r == 0 && (r = trust) < 0 && err != NULL)
             *err = why;
     }

@@ -19,11 +19,12 @@ static int unreadable(struct cr_copy *copy, int result)
 
 /* --- workers ------------------------------------------------------------------------------- */
 
+/* What the target says counts most: what it did not take must not be believed to be there. */
 static int worker_failed(struct cr_copy *copy, int result, bool of_source,
                          const struct cr_error *why)
 {
     pthread_mutex_lock(&copy->mutex);
-    if (copy->result == 0) {
+    if (copy->result == 0 || (copy->unreadable && !of_source)) {
         copy->result = result;
         copy->unreadable = of_source;
         copy->why = *why;

@@ -47,11 +47,11 @@ struct cr_copy {
 void cr_copy_lanes_reset(struct cr_copy *copy);
 
 /*
- * Hand on the names of the signed metadata of a store that cannot list it, as far as clients would
- * follow it. copy_trust.c.
+ * Copy the signed metadata; durable when this returns. What clients know never goes back: of
+ * timestamps and drafts the one with the higher version stays. -EEXIST with a sentence where `to`
+ * holds other metadata under the same numbers; nothing of it is changed then. copy_trust.c.
  */
-int cr_copy_trust_names(struct cr_store *from, cr_name_sink *sink, void *context,
-                        struct cr_error *err);
+int cr_copy_trust(struct cr_copy *copy, struct cr_error *err);
 
 /*
  * Copy what `info` needs and `to` has not; durable when this returns. The lock of the image is

@@ -244,6 +244,189 @@ static void a_stopped_copy_goes_on(void **state)
     cr_store_close(to);
 }
 
+/* --- records and signed metadata ------------------------------------------------------------ */
+
+static void trust_put(struct cr_store *store, const char *name, const char *text)
+{
+    CLEANUP_BUF struct cr_buf old = CR_BUF_INIT(CR_SIDE_BYTES_MAX);
+    struct cr_id hash;
+    int r = store->ops->side_get(store, CR_SPACE_TRUST, name, &old, NULL);
+    cr_hash(old.data, old.len, &hash);
+    assert_int_equal(store->ops->side_replace(store, CR_SPACE_TRUST, name, r == 0 ? &hash : NULL,
+                                              text, strlen(text), NULL),
+                     0);
+}
+
+static void trust_is(struct cr_store *store, const char *name, const char *text)
+{
+    CLEANUP_BUF struct cr_buf found = CR_BUF_INIT(CR_SIDE_BYTES_MAX);
+    int r = store->ops->side_get(store, CR_SPACE_TRUST, name, &found, NULL);
+    if (text == NULL) {
+        assert_int_equal(r, -ENOENT);
+        return;
+    }
+    assert_int_equal(r, 0);
+    assert_int_equal(found.len, strlen(text));
+    assert_memory_equal(found.data, text, found.len);
+}
+
+#define TIMESTAMP(v, n)                                                                            \
+    "{\"signed\":{\"meta\":{\"snapshot.json\":{\"version\":" n "}},\"version\":" v "}}"
+#define SNAPSHOT(n)                                                                                \
+    "{\"signed\":{\"meta\":{\"targets.json\":{\"version\":" n "}},\"version\":" n "}}"
+
+/* One generation of what a signer leaves, as far as copying looks at it. */
+static void trust_make(struct cr_store *store)
+{
+    trust_put(store, "1.root.json", "root 1");
+    trust_put(store, "2.root.json", "root 2");
+    trust_put(store, "3.targets.json", "targets 3");
+    trust_put(store, "3.snapshot.json", SNAPSHOT("3"));
+    trust_put(store, "draft.targets.json", "{\"signed\":{\"version\":4}}");
+    trust_put(store, "timestamp.json", TIMESTAMP("5", "3"));
+}
+
+static void a_timestamp_never_goes_back(void **state)
+{
+    (void)state;
+    struct cr_store *from = store_make(MEM, ""), *to = store_make(MEM, "");
+    trust_make(from);
+    trust_make(to);
+    trust_put(to, "timestamp.json", TIMESTAMP("9", "3"));
+    trust_put(to, "draft.targets.json", "{\"signed\":{\"version\":6}}");
+    assert_int_equal(copy(from, to, true).side_copied, 0);
+    trust_is(to, "timestamp.json", TIMESTAMP("9", "3"));
+    trust_is(to, "draft.targets.json", "{\"signed\":{\"version\":6}}");
+    trust_put(from, "timestamp.json", TIMESTAMP("10", "3"));
+    assert_int_equal(copy(from, to, true).side_copied, 1);
+    trust_is(to, "timestamp.json", TIMESTAMP("10", "3"));
+    /* A draft gets signatures while its version stays. */
+    trust_put(from, "draft.targets.json", "{\"signatures\":[1],\"signed\":{\"version\":6}}");
+    assert_int_equal(copy(from, to, false).side_copied, 1);
+    cr_store_close(from);
+    cr_store_close(to);
+}
+
+static void other_metadata_is_refused_and_nothing_of_it_changed(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *text;
+    } own[] = {{"2.root.json", "another root 2"}, {"timestamp.json", TIMESTAMP("5", "1")}};
+    for (size_t i = 0; i < CR_ARRAY_LEN(own); i++) {
+        struct cr_store *from = store_make(MEM, ""), *to = store_make(MEM, "");
+        struct cr_copy_options options = {.threads = 2};
+        struct cr_copy_stat stat;
+        struct cr_error err = {0};
+        publish(from, "disk", 1, 3);
+        trust_make(from);
+        trust_put(to, own[i].name, own[i].text);
+        assert_int_equal(cr_store_copy(from, to, &options, &stat, &err), -EEXIST);
+        assert_non_null(strstr(err.text, own[i].name));
+        trust_is(to, own[i].name, own[i].text);
+        if (i == 0) { /* found before anything is written */
+            trust_is(to, "1.root.json", NULL);
+            trust_is(to, "timestamp.json", NULL);
+        }
+        version_reads(to, "disk@1", 1);
+        cr_store_close(from);
+        cr_store_close(to);
+    }
+}
+
+/* A source whose signer publishes the moment after the timestamp was read. */
+static struct cr_store_ops signing_ops;
+static const struct cr_store_ops *plain_ops;
+
+static int signing_side_get(struct cr_store *store, enum cr_space space, const char *name,
+                            struct cr_buf *out, struct cr_error *err)
+{
+    int r = plain_ops->side_get(store, space, name, out, err);
+    if (space == CR_SPACE_TRUST && strcmp(name, "timestamp.json") == 0) {
+        store->ops = plain_ops;
+        trust_put(store, "4.targets.json", "targets 4");
+        trust_put(store, "4.snapshot.json", SNAPSHOT("4"));
+        trust_put(store, "timestamp.json", TIMESTAMP("6", "4"));
+    }
+    return r;
+}
+
+static void what_a_copied_timestamp_names_is_there(void **state)
+{
+    (void)state;
+    for (int lists = 0; lists < 2; lists++) {
+        struct cr_store *from = store_make(MEM, ""), *to = store_make(MEM, "");
+        trust_make(from);
+        plain_ops = from->ops;
+        signing_ops = *from->ops;
+        signing_ops.side_get = signing_side_get;
+        struct cr_store_ops blind = *from->ops; /* as a server, which lists nothing */
+        blind.side_list = NULL;
+        if (!lists) {
+            plain_ops = &blind;
+            signing_ops.side_list = NULL;
+        }
+        from->ops = &signing_ops;
+        copy(from, to, false);
+        trust_is(to, "timestamp.json", TIMESTAMP("5", "3"));
+        trust_is(to, "3.snapshot.json", SNAPSHOT("3"));
+        trust_is(to, "3.targets.json", "targets 3");
+        trust_is(to, "2.root.json", "root 2");
+        copy(from, to, false);
+        trust_is(to, "timestamp.json", TIMESTAMP("6", "4"));
+        trust_is(to, "4.snapshot.json", SNAPSHOT("4"));
+        trust_is(to, "4.targets.json", "targets 4");
+        cr_store_close(from);
+        cr_store_close(to);
+    }
+}
+
+static void record_of(const char *text, struct cr_id *ret_id, char hex[static CR_ID_HEX])
+{
+    cr_hash(text, strlen(text), ret_id);
+    cr_id_format(ret_id, hex);
+}
+
+static void records_come_along_and_are_verified(void **state)
+{
+    (void)state;
+    static const char text[] = "how it was built";
+    struct cr_store *from = store_make(MEM, ""), *to = store_make(MEM, "");
+    struct cr_copy_options options = {.threads = 2};
+    struct cr_copy_stat stat;
+    struct cr_error err = {0};
+    struct cr_head head;
+    struct cr_id record, hash;
+    char hex[CR_ID_HEX];
+    record_of(text, &record, hex);
+    publish(from, "disk", 1, 3);
+    publish(from, "other", 50, 3);
+    struct cr_store_lock *lock = NULL;
+    CLEANUP_BUF struct cr_buf bytes = CR_BUF_INIT(CR_HEAD_BYTES_MAX);
+    assert_int_equal(from->ops->side_put(from, CR_SPACE_RECORDS, hex, "a lie", 5, NULL), 0);
+    assert_int_equal(from->ops->image_lock(from, "disk", &lock, NULL), 0);
+    assert_int_equal(cr_store_head_read(from, "disk", &head, &hash, NULL), 0);
+    head.versions[0].record = record;
+    assert_int_equal(cr_head_format(&head, &bytes), 0);
+    assert_int_equal(from->ops->head_set(from, "disk", &hash, bytes.data, bytes.len, NULL), 0);
+    from->ops->image_unlock(from, lock);
+    cr_head_done(&head);
+
+    /* One that does not hash to its name spoils its version, and no other. */
+    assert_int_equal(cr_store_copy(from, to, &options, &stat, &err), -EBADMSG);
+    assert_non_null(strstr(err.text, "record"));
+    assert_int_equal(stat.versions_failed, 1);
+    version_reads(to, "other@1", 50);
+    assert_int_equal(from->ops->side_put(from, CR_SPACE_RECORDS, hex, text, strlen(text), NULL), 0);
+    assert_int_equal(copy(from, to, false).side_copied, 1);
+    CLEANUP_BUF struct cr_buf found = CR_BUF_INIT(CR_SIDE_BYTES_MAX);
+    assert_int_equal(to->ops->side_get(to, CR_SPACE_RECORDS, hex, &found, NULL), 0);
+    assert_int_equal(found.len, strlen(text));
+    heads_equal(from, to, "disk");
+    cr_store_close(from);
+    cr_store_close(to);
+}
+
 static int folder_make(void **state)
 {
     (void)state;
@@ -265,6 +448,10 @@ int main(void)
         cmocka_unit_test(what_was_removed_stays_unless_mirrored),
         cmocka_unit_test(other_ways_are_refused_and_the_rest_is_copied),
         cmocka_unit_test(a_stopped_copy_goes_on),
+        cmocka_unit_test(a_timestamp_never_goes_back),
+        cmocka_unit_test(other_metadata_is_refused_and_nothing_of_it_changed),
+        cmocka_unit_test(what_a_copied_timestamp_names_is_there),
+        cmocka_unit_test(records_come_along_and_are_verified),
     };
     return cmocka_run_group_tests(tests, folder_make, folder_remove);
 }
