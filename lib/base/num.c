@@ -6,8 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Digits at *text up to `max`; *text then points behind them. */
-static int digits_parse(const char **text, uint64_t max, uint64_t *ret_value)
+int cr_u64_take(const char **text, uint64_t max, uint64_t *ret_value)
 {
     const char *p = *text;
     uint64_t value = 0;
@@ -29,7 +28,7 @@ static int digits_parse(const char **text, uint64_t max, uint64_t *ret_value)
 int cr_u64_parse(const char *text, uint64_t max, uint64_t *ret_value)
 {
     uint64_t value = 0;
-    int r = digits_parse(&text, max, &value);
+    int r = cr_u64_take(&text, max, &value);
     if (r < 0)
         return r;
     if (*text != '\0')
@@ -42,7 +41,7 @@ int cr_bytes_parse(const char *text, uint64_t max, uint64_t *ret_bytes)
 {
     static const char units[] = "KMGT";
     uint64_t value = 0;
-    int r = digits_parse(&text, UINT64_MAX, &value);
+    int r = cr_u64_take(&text, UINT64_MAX, &value);
     if (r < 0)
         return r;
     if (*text != '\0' && strchr(units, *text) != NULL) {
@@ -69,7 +68,7 @@ int cr_span_parse(const char *text, uint64_t max_s, uint64_t *ret_s)
         uint64_t seconds;
     } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
     uint64_t value = 0;
-    int r = digits_parse(&text, UINT64_MAX, &value);
+    int r = cr_u64_take(&text, UINT64_MAX, &value);
     if (r < 0)
         return r;
     for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {

@@ -9,6 +9,12 @@
 int cr_u64_parse(const char *text, uint64_t max, uint64_t *ret_value);
 
 /*
+ * Parse the digits that *text begins with, up to `max`; *text then points behind them. Returns 0,
+ * -EINVAL (there is no digit) or -ERANGE, and leaves *text where it was then.
+ */
+int cr_u64_take(const char **text, uint64_t max, uint64_t *ret_value);
+
+/*
  * Parse a size in bytes: digits and an optional suffix K, M, G or T (powers of 1024; "KiB", "MiB"
  * and so on are taken too). Returns 0, -EINVAL or -ERANGE.
  */

@@ -7,6 +7,7 @@
 
 #include "lib/base/fd.h"
 #include "lib/base/mem.h"
+#include "lib/base/num.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -45,7 +46,8 @@ static bool start_of(long pid, uint64_t *ret_start)
         if (at == NULL)
             return false;
     }
-    return sscanf(at, " %" SCNu64, ret_start) == 1;
+    at++;
+    return cr_u64_take(&at, UINT64_MAX, ret_start) == 0;
 }
 
 static bool self(struct holder *ret_holder)
@@ -61,12 +63,30 @@ static bool self(struct holder *ret_holder)
     return true;
 }
 
+/* What stands before the next '/'; *text then points behind that. */
+static bool word_take(const char **text, char *out, size_t size)
+{
+    size_t len = strcspn(*text, "/");
+    if (len == 0 || len >= size || (*text)[len] != '/')
+        return false;
+    memcpy(out, *text, len);
+    out[len] = '\0';
+    *text += len + 1;
+    return true;
+}
+
 static bool holder_parse(const char *cookie, struct holder *ret_holder)
 {
     struct holder holder = {0};
-    if (sscanf(cookie, "%ld@%64[^/]/%15[^/]/%" SCNu64 "/%" SCNu64 "/", &holder.pid, holder.host,
-               holder.boot, &holder.name_space, &holder.start) != 5)
+    uint64_t pid = 0;
+    const char *at = cookie;
+    if (cr_u64_take(&at, INT32_MAX, &pid) < 0 || *at++ != '@' ||
+        !word_take(&at, holder.host, sizeof(holder.host)) ||
+        !word_take(&at, holder.boot, sizeof(holder.boot)) ||
+        cr_u64_take(&at, UINT64_MAX, &holder.name_space) < 0 || *at++ != '/' ||
+        cr_u64_take(&at, UINT64_MAX, &holder.start) < 0 || *at != '/')
         return false;
+    holder.pid = (long)pid;
     *ret_holder = holder;
     return true;
 }

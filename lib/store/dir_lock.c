@@ -12,6 +12,7 @@
  */
 #include "lib/base/fd.h"
 #include "lib/base/mem.h"
+#include "lib/base/num.h"
 #include "lib/store/dir_blobs.h"
 
 #include <errno.h>
@@ -121,9 +122,13 @@ static uint64_t seen_read(int fd)
     char text[LOCK_TEXT];
     ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
     text[n < 0 ? 0 : n] = '\0';
-    const char *line = strstr(text, "\nseen ");
+    static const char label[] = "\nseen ";
+    const char *at = strstr(text, label);
     uint64_t seen = 0;
-    return line != NULL && sscanf(line, "\nseen %" SCNu64, &seen) == 1 ? seen : 0;
+    if (at == NULL)
+        return 0;
+    at += sizeof(label) - 1;
+    return cr_u64_take(&at, UINT64_MAX, &seen) == 0 ? seen : 0;
 }
 
 static int lease_tell(void *context, const char *name)

@@ -10,6 +10,7 @@
  */
 #include "lib/base/fd.h"
 #include "lib/base/mem.h"
+#include "lib/base/num.h"
 #include "lib/store/dir_blobs.h"
 
 #include <errno.h>
@@ -95,21 +96,33 @@ int dir_unmark(struct cr_blobs *blobs, enum cr_space space, const char *name, st
     return 0;
 }
 
+/* A line "LABEL NUMBER"; *text then points behind it. */
+static bool labelled_take(const char **text, const char *label, uint64_t max, uint64_t *ret_value)
+{
+    size_t len = strlen(label);
+    if (strncmp(*text, label, len) != 0)
+        return false;
+    *text += len;
+    return cr_u64_take(text, max, ret_value) == 0 && *(*text)++ == '\n';
+}
+
 /* Fill in generation and time from the mark's file. Returns 0 or -errno. */
 static int mark_read(int marks, const char *file, struct cr_mark *mark)
 {
-    char text[MARK_TEXT], rest;
+    char text[MARK_TEXT];
+    uint64_t marked_s = 0;
     CLEANUP_CLOSE int fd = openat(marks, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     ssize_t n = fd < 0 ? -1 : pread(fd, text, sizeof(text) - 1, 0);
     if (n < 0)
         return -errno;
     text[n] = '\0';
-    if (sscanf(text, "generation %" SCNu64 "\nmarked_s %" SCNd64 "%c", &mark->generation,
-               &mark->marked_s, &rest) != 3 ||
-        rest != '\n' || mark->generation == 0) {
+    const char *at = text;
+    if (!labelled_take(&at, "generation ", UINT64_MAX, &mark->generation) ||
+        !labelled_take(&at, "marked_s ", INT64_MAX, &marked_s) || mark->generation == 0) {
         mark->generation = UINT64_MAX;
-        mark->marked_s = INT64_MAX;
+        marked_s = INT64_MAX;
     }
+    mark->marked_s = (int64_t)marked_s;
     return 0;
 }
 

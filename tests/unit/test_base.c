@@ -46,6 +46,13 @@ static void numbers_are_parsed_whole_or_refused(void **state)
     assert_int_equal(cr_u64_parse("-1", 100, &v), -EINVAL);
     assert_int_equal(cr_u64_parse("1x", 100, &v), -EINVAL);
     assert_int_equal(v, 42);
+    const char *whole = "17/8", *at = whole;
+    assert_int_equal(cr_u64_take(&at, 100, &v), 0);
+    assert_true(v == 17 && at == whole + 2);
+    assert_int_equal(cr_u64_take(&at, 100, &v), -EINVAL);
+    at = whole;
+    assert_int_equal(cr_u64_take(&at, 16, &v), -ERANGE);
+    assert_true(v == 17 && at == whole);
     assert_int_equal(cr_bytes_parse("4G", UINT64_MAX, &v), 0);
     assert_true(v == 4ULL << 30);
     assert_int_equal(cr_bytes_parse("2MiB", UINT64_MAX, &v), 0);

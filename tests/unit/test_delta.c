@@ -67,7 +67,7 @@ static void make_disks(struct world *world)
         else if (b % 61 != 2)
             memcpy(block, world->old_disk + (size_t)(b - 3) * CR_BLOCK_BYTES, CR_BLOCK_BYTES);
         if (b >= 32 && b % 37 == 11)
-            memcpy(block + 1000, "changed", 7);
+            memset(block + 1000, 0xcd, 7);
     }
     memset(world->old_disk + OLD_BYTES, 0, OLD_BLOCKS * CR_BLOCK_BYTES - OLD_BYTES);
     memset(world->new_disk + NEW_BYTES, 0, NEW_BLOCKS * CR_BLOCK_BYTES - NEW_BYTES);

@@ -93,8 +93,8 @@ static void names_and_the_whole_have_a_maximum(void **state)
     assert_int_equal(cr_rados_uri_parse(text, &uri, NULL), 0);
     text[CR_RADOS_NAME_MAX] = 'a';
     assert_int_equal(cr_rados_uri_parse(text, &uri, NULL), -EINVAL);
-    memcpy(text, "a?conf=", 7);
     memset(text + 7, 'b', CR_URI_BYTES_MAX - 8);
+    memcpy(text, "a?conf=", sizeof("a?conf=") - 1);
     assert_int_equal(cr_rados_uri_parse(text, &uri, NULL), 0);
     text[CR_URI_BYTES_MAX - 1] = 'b';
     assert_int_equal(cr_rados_uri_parse(text, &uri, NULL), -EINVAL);
