@@ -203,6 +203,18 @@ int cr_targets_head(const struct cr_targets *targets, const char *name, struct c
     return 0;
 }
 
+/*
+ * What is signed was written after each of its changes, so a clock that is behind them is wrong: a
+ * seat whose battery is empty starts in 1970, and its channels must lead somewhere all the same.
+ */
+static int64_t clock_corrected(const struct cr_head *head, int64_t now_s)
+{
+    for (uint32_t i = 0; i < head->change_count; i++)
+        if (head->changes[i].set_s > now_s)
+            now_s = head->changes[i].set_s;
+    return now_s;
+}
+
 int cr_targets_resolve(const struct cr_targets *targets, const struct cr_ref *ref, int64_t now_s,
                        struct cr_trust_version *ret_version, struct cr_error *err)
 {
@@ -212,7 +224,7 @@ int cr_targets_resolve(const struct cr_targets *targets, const struct cr_ref *re
     const struct cr_version_info *info = NULL;
     int r = cr_targets_head(targets, ref->name, &head, err);
     if (r == 0)
-        r = cr_head_resolve(&head, ref, now_s, &info, err);
+        r = cr_head_resolve(&head, ref, clock_corrected(&head, now_s), &info, err);
     if (r < 0)
         return cr_error_prefix(err, r, "among what is signed");
     struct cr_ref found = {.number = info->number};

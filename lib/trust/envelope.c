@@ -159,6 +159,20 @@ static bool has_signed(const struct cr_trust_envelope *envelope, const struct cr
     return cr_key_verifies(key, envelope->signed_.data, envelope->signed_.len, signature, len);
 }
 
+bool cr_trust_is_signed_by(const struct cr_trust_envelope *envelope, const struct cr_root *root,
+                           enum cr_role role, const char *keyid)
+{
+    const json_t *signatures = json_object_get(envelope->json, "signatures");
+    for (size_t i = 0; i < json_array_size(signatures); i++) {
+        const json_t *entry = json_array_get(signatures, i);
+        if (strcmp(json_string_value(json_object_get(entry, "keyid")), keyid) == 0 &&
+            has_signed(envelope, key_of_role(root, role, keyid),
+                       json_string_value(json_object_get(entry, "sig"))))
+            return true;
+    }
+    return false;
+}
+
 uint32_t cr_trust_count(const struct cr_trust_envelope *envelope, const struct cr_root *root,
                         enum cr_role role)
 {

@@ -171,8 +171,10 @@ int cr_repo_drafts_read(struct cr_repo *repo, struct cr_error *err)
         r = cr_root_parse(repo->draft_root_file.envelope.signed_json, &repo->draft_root, err);
     /* What was published meanwhile, or what a published root has overtaken, is no draft any more.
      */
-    if (r == 0 && repo->draft_root.common.version != repo->root_count + 1)
+    if (r == 0 && repo->draft_root.common.version != repo->root_count + 1) {
         cr_repo_file_done(&repo->draft_root_file);
+        cr_root_done(&repo->draft_root);
+    }
     if (r == 0 || r == -ENOENT)
         r = cr_repo_file_read(repo->store, CR_REPO_DRAFT_TARGETS, CR_ROLE_TARGETS,
                               &repo->draft_targets_file, err);
@@ -180,8 +182,10 @@ int cr_repo_drafts_read(struct cr_repo *repo, struct cr_error *err)
         r = cr_targets_parse(repo->draft_targets_file.envelope.signed_json, &repo->draft_targets,
                              err);
     if (r == 0 && repo->targets_file.present &&
-        repo->draft_targets.common.version <= repo->targets.common.version)
+        repo->draft_targets.common.version <= repo->targets.common.version) {
         cr_repo_file_done(&repo->draft_targets_file);
+        cr_targets_done(&repo->draft_targets);
+    }
     return r == -ENOENT ? 0 : r;
 }
 

@@ -229,14 +229,28 @@ static int signed_put(struct cr_repo *repo, const struct next *next, const struc
     return r < 0 ? r : timestamp_put(repo, timestamp->data, timestamp->len, err);
 }
 
-/* They are published: nobody needs them any more, and what is left of them is no harm. */
-static void drafts_remove(struct cr_repo *repo, const struct next *next)
+/*
+ * A draft of a version that clients know is needed by nobody any more, and what is left of it is no
+ * harm. What somebody else has drafted meanwhile is of a later version and stays.
+ */
+static void draft_sweep(struct cr_repo *repo, enum cr_role role, uint64_t published)
 {
+    const char *name = role == CR_ROLE_ROOT ? CR_REPO_DRAFT_ROOT : CR_REPO_DRAFT_TARGETS;
     struct cr_store *store = repo->store;
-    if (next->new_root != NULL)
-        store->ops->side_remove(store, CR_SPACE_TRUST, CR_REPO_DRAFT_ROOT, NULL);
-    if (next->new_targets != NULL)
-        store->ops->side_remove(store, CR_SPACE_TRUST, CR_REPO_DRAFT_TARGETS, NULL);
+    struct cr_repo_file file = {0};
+    if (cr_repo_file_read(store, name, role, &file, NULL) < 0)
+        return;
+    json_int_t version = json_integer_value(json_object_get(file.envelope.signed_json, "version"));
+    if (version > 0 && (uint64_t)version <= published)
+        store->ops->side_remove(store, CR_SPACE_TRUST, name, NULL);
+    cr_repo_file_done(&file);
+}
+
+static void drafts_sweep(struct cr_repo *repo, const struct next *next)
+{
+    draft_sweep(repo, CR_ROLE_ROOT, repo->root_count + (next->new_root != NULL ? 1 : 0));
+    draft_sweep(repo, CR_ROLE_TARGETS,
+                next->new_targets != NULL ? next->targets_version : repo->targets.common.version);
 }
 
 int cr_repo_publish(struct cr_repo *repo, bool refresh, cr_repo_courier *courier, void *context,
@@ -247,8 +261,12 @@ int cr_repo_publish(struct cr_repo *repo, bool refresh, cr_repo_courier *courier
     CLEANUP_BUF struct cr_buf answer = CR_BUF_INIT(CR_NOTE_BYTES_MAX);
     bool whole = next_choose(repo, &next);
     *ret_outcome = next.new_root != NULL && !whole ? CR_REPO_HELD : CR_REPO_NOTHING;
-    if (!whole || (!refresh && next.new_root == NULL && next.new_targets == NULL))
+    if (!whole)
         return 0;
+    if (!refresh && next.new_root == NULL && next.new_targets == NULL) {
+        drafts_sweep(repo, &next); /* whoever published them may have been killed before */
+        return 0;
+    }
     int r = note_write(repo, &next, &note);
     if (r < 0)
         return cr_error_errno(err, r, "a note to the signer");
@@ -259,7 +277,7 @@ int cr_repo_publish(struct cr_repo *repo, bool refresh, cr_repo_courier *courier
         r = signed_put(repo, &next, &answer, err);
     if (r < 0)
         return r;
-    drafts_remove(repo, &next);
+    drafts_sweep(repo, &next);
     *ret_outcome = CR_REPO_PUBLISHED;
     return 0;
 }

@@ -51,16 +51,9 @@ bool cr_repo_may_sign(const struct cr_repo *repo, enum cr_role role, const char 
 bool cr_repo_has_signed(const struct cr_repo *repo, enum cr_role role, const char *keyid)
 {
     const struct cr_repo_file *file = draft_of(repo, role);
-    if (!file->present)
-        return false;
-    json_t *signatures = json_object_get(file->envelope.json, "signatures"), *entry;
-    size_t i;
-    json_array_foreach(signatures, i, entry)
-    {
-        if (strcmp(json_string_value(json_object_get(entry, "keyid")), keyid) == 0)
-            return true;
-    }
-    return false;
+    return file->present &&
+           (cr_trust_is_signed_by(&file->envelope, cr_repo_deciding_root(repo), role, keyid) ||
+            cr_trust_is_signed_by(&file->envelope, &repo->root, role, keyid));
 }
 
 int cr_repo_sign(struct cr_repo *repo, enum cr_role role, struct cr_trust_signer *signer,

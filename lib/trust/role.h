@@ -172,6 +172,11 @@ int cr_envelope_format(const struct cr_trust_envelope *envelope, struct cr_buf *
 uint32_t cr_trust_count(const struct cr_trust_envelope *envelope, const struct cr_root *root,
                         enum cr_role role);
 
+/* Whether the key `keyid`, which `root` lets sign for `role`, has signed: a signature that does not
+ * verify is none. */
+bool cr_trust_is_signed_by(const struct cr_trust_envelope *envelope, const struct cr_root *root,
+                           enum cr_role role, const char *keyid);
+
 /* 0, or -EKEYREJECTED when fewer have signed than the role's threshold. */
 int cr_trust_verify(const struct cr_trust_envelope *envelope, const struct cr_root *root,
                     enum cr_role role, struct cr_error *err);

@@ -37,3 +37,15 @@ stride=9
 killed_everywhere 10 "$carrel" --store store trust sign --key store/keys/targets.pem \
     --signer store/keys/signer
 next_works
+
+# The draft outlives its publication when the command is killed between the two: it goes with the next
+# command, and what comes after it can be signed.
+cp store/trust/2.targets.json store/trust/draft.targets.json
+export CARREL_STORE=$work/store
+version_add 3
+next_sign=("$carrel" --quiet trust sign --key store/keys/targets.pem --signer store/keys/signer)
+"${next_sign[@]}"
+[ "$(seat_sees)" = disk@3 ] || fail "an old draft keeps what is new from being signed"
+cp store/trust/3.targets.json store/trust/draft.targets.json
+"${next_sign[@]}"
+[ ! -e store/trust/draft.targets.json ] || fail "an old draft stays for ever"

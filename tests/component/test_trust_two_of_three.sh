@@ -48,11 +48,20 @@ metadata_put draft.targets.json <forged
 "$carrel" --quiet trust sign --key alice.pem
 [ "$(verified desk disk)" = "disk@2 $(root_of 2)" ] || fail "carol and alice are not enough"
 
-# Without a signer two signatures are kept until somebody hands them on.
+# Nor does a false signature under bob's name keep bob from signing.
 version_add 3
+"$carrel" --quiet trust sign --key alice.pem
+jq -c --arg bob "$bob" '.signatures += [.signatures[0] | .keyid = $bob]' \
+    "$store/trust/draft.targets.json" >forged
+metadata_put draft.targets.json <forged
+"$carrel" --quiet trust sign --key bob.pem
+[ "$(verified desk disk)" = "disk@3 $(root_of 3)" ] || fail "bob cannot sign any more"
+
+# Without a signer two signatures are kept until somebody hands them on.
+version_add 4
 CARREL_SIGNER='' "$carrel" --quiet trust sign --key alice.pem
 CARREL_SIGNER='' "$carrel" trust sign --key bob.pem >out
 grep -q 'to publish it: carrel trust timestamp' out || fail "no word of the signer: $(cat out)"
-[ "$(verified desk disk)" = "disk@2 $(root_of 2)" ] || fail "published without the signer"
+[ "$(verified desk disk)" = "disk@3 $(root_of 3)" ] || fail "published without the signer"
 "$carrel" --quiet trust timestamp
-[ "$(verified desk disk)" = "disk@3 $(root_of 3)" ] || fail "timestamp does not publish"
+[ "$(verified desk disk)" = "disk@4 $(root_of 4)" ] || fail "timestamp does not publish"
