@@ -67,6 +67,7 @@
 
 /* What collector and scrub remember between their runs. */
 #define CR_STATE_BYTES_MAX (16 * CR_KIB)
+#define CR_GENERATIONS_MAX 1000000000000ULL /* collections of a store */
 
 /* The batch request: ids in one request, and so chunks in one answer (16 MiB of disk). */
 #define CR_BATCH_IDS_MAX 256U

@@ -41,6 +41,8 @@ static int mark_take(void *context, const struct cr_mark *mark)
         .space = mark->space, .generation = mark->generation, .marked_s = mark->marked_s};
     if (cr_id_parse(mark->name, strlen(mark->name), &taken.id) < 0)
         return 0;
+    if (taken.generation > CR_GENERATIONS_MAX)
+        taken.generation = UINT64_MAX; /* damaged: of none */
     if (pass->mark_count == pass->mark_room) {
         size_t room = pass->mark_room ? 2 * pass->mark_room : 256;
         struct gc_mark *grown = realloc(pass->marks, room * sizeof(*grown));
@@ -75,6 +77,8 @@ static int lease_add(void *context, const char *name, uint64_t seen)
     if (strcmp(name, CR_LOCK_COLLECTOR) == 0)
         return 0;
     sum->count++;
+    if (seen > CR_GENERATIONS_MAX)
+        seen = 0; /* damaged: nobody can have seen that many */
     if (seen < sum->least)
         sum->least = seen;
     if (seen > sum->most)
@@ -166,6 +170,12 @@ static int generation_raise(struct gc_pass *pass, struct cr_error *err)
     for (size_t i = 0; i < pass->mark_count; i++)
         if (pass->marks[i].generation != UINT64_MAX && pass->marks[i].generation > most)
             most = pass->marks[i].generation;
+    if (most >= CR_GENERATIONS_MAX)
+        return cr_error_set(err, -EBADMSG,
+                            "nothing was removed: the generation of store '%s' is damaged: while "
+                            "nobody writes to the store, remove its 'state/generation' and all "
+                            "marks",
+                            pass->ps->base.uri);
     pass->generation = most + 1;
     pass->stat->generation = pass->generation;
     if (!pass->options->dry_run)

@@ -6,6 +6,7 @@
 #include "lib/store/packstore.h"
 
 #include "lib/base/mem.h"
+#include "lib/base/num.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -158,10 +159,14 @@ int packstore_refresh(struct packstore *ps, bool for_missing, struct cr_error *e
 /* "BEGUN" on the first line, then "done N" lines with rising numbers not above it. */
 static void generations_parse(const char *text, struct pack_generations *generations)
 {
-    char *end = NULL;
-    *generations = (struct pack_generations){.begun = strtoull(text, &end, 10)};
-    while (strncmp(end, "\ndone ", 6) == 0 && generations->done_count < PACKSTORE_DONE_MAX) {
-        uint64_t number = strtoull(end + 6, &end, 10);
+    uint64_t number;
+    *generations = (struct pack_generations){0};
+    if (cr_u64_take(&text, CR_GENERATIONS_MAX, &generations->begun) < 0)
+        return;
+    while (strncmp(text, "\ndone ", 6) == 0 && generations->done_count < PACKSTORE_DONE_MAX) {
+        text += 6;
+        if (cr_u64_take(&text, CR_GENERATIONS_MAX, &number) < 0)
+            return;
         uint64_t before =
             generations->done_count ? generations->done[generations->done_count - 1] : 0;
         if (number > before && number <= generations->begun)
@@ -172,7 +177,7 @@ static void generations_parse(const char *text, struct pack_generations *generat
 int packstore_generations(struct packstore *ps, struct pack_generations *ret_generations,
                           struct cr_error *err)
 {
-    CLEANUP_BUF struct cr_buf text = CR_BUF_INIT(CR_STATE_BYTES_MAX);
+    CLEANUP_BUF struct cr_buf text = CR_BUF_INIT(CR_STATE_BYTES_MAX + 1);
     *ret_generations = (struct pack_generations){0};
     int r = packstore_blob_get(ps, CR_SPACE_STATE, PACKSTORE_GENERATION, &text, err);
     if (r == -ENOENT)

@@ -365,6 +365,38 @@ static void a_lost_generation_does_no_harm(void **state)
     expect(f->store, "img@2", 0, 100, 4);
 }
 
+/* Generations only rise, whatever stands where they are noted. */
+static void a_damaged_generation_never_wraps(void **state)
+{
+    static const char *const texts[] = {"18446744073709551615\n",
+                                        "18446744073709551614\ndone 3\n",
+                                        "-5\n",
+                                        "99999999999999999999999\n",
+                                        "\n",
+                                        "1000000000001\n",
+                                        "2\ndone 18446744073709551615\n"};
+    struct fixture *f = *state;
+    publish(f->store, "img", 100, 4);
+    gc_at(f->store, 1000);
+    version_remove(f->store, "img@1");
+    uint64_t before = gc_at(f->store, 1001).generation;
+    for (size_t i = 0; i < CR_ARRAY_LEN(texts); i++) {
+        assert_int_equal(f->b->ops->put(f->b, CR_SPACE_STATE, PACKSTORE_GENERATION, texts[i],
+                                        strlen(texts[i]), NULL),
+                         0);
+        struct cr_gc_stat s = gc_at(f->store, 1002 + (int64_t)i);
+        assert_int_equal(s.generation, before + 1);
+        before = s.generation;
+    }
+    /* A mark whose number no store reaches is set anew. */
+    mark_everything(f->b, UINT64_MAX - 1, 1000);
+    struct cr_gc_stat s = gc_at(f->store, 1000 + 2 * HOUR);
+    assert_int_equal(s.generation, before + 1);
+    assert_int_equal(s.condemned, 3);
+    assert_int_equal(s.removed, 0);
+    assert_int_equal(gc_at(f->store, 1000 + 4 * HOUR).removed, 3);
+}
+
 static void there_is_one_collector(void **state)
 {
     struct fixture *f = *state;
@@ -566,6 +598,7 @@ int main(void)
         FOR_EACH_BACKEND(a_dry_run_changes_nothing),
         FOR_EACH_BACKEND(a_mark_of_an_unfinished_collection_is_not_believed),
         FOR_EACH_BACKEND(a_lost_generation_does_no_harm),
+        FOR_EACH_BACKEND(a_damaged_generation_never_wraps),
         FOR_EACH_BACKEND(there_is_one_collector),
         FOR_EACH_BACKEND(deltas_and_records_go_with_their_versions),
         FOR_EACH_BACKEND(a_pass_may_be_stopped_anywhere),
