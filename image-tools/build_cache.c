@@ -2,6 +2,7 @@
 #include "image-tools/build_cache.h"
 
 #include "image-tools/build_record.h"
+#include "image-tools/head_edit.h"
 #include "image-tools/ingest.h"
 #include "image-tools/stop.h"
 #include "lib/base/mem.h"
@@ -19,11 +20,11 @@ bool build_cache_is_name(const char *name)
     return len > suffix && strcmp(name + len - suffix, CR_STEPS_SUFFIX) == 0;
 }
 
-static void cache_name(const struct cr_recipe *recipe, struct cr_ref *ret_ref)
+static void cache_name(const char *image, struct cr_ref *ret_ref)
 {
     *ret_ref = (struct cr_ref){0};
     snprintf(ret_ref->name, sizeof(ret_ref->name), "%.*s" CR_STEPS_SUFFIX,
-             (int)(CR_NAME_MAX - strlen(CR_STEPS_SUFFIX)), recipe->image);
+             (int)(CR_NAME_MAX - strlen(CR_STEPS_SUFFIX)), image);
 }
 
 /* The newest version with this key, or NULL. */
@@ -45,7 +46,7 @@ static int head_read(struct cr_store *store, const struct cr_recipe *recipe,
                      struct cr_head *ret_head, struct cr_id *ret_hash, struct cr_error *err)
 {
     struct cr_ref ref;
-    cache_name(recipe, &ref);
+    cache_name(recipe->image, &ref);
     int r = cr_store_head_read(store, ref.name, ret_head, ret_hash, err);
     if (r == -ENOENT) {
         *ret_head = (struct cr_head){0};
@@ -62,7 +63,7 @@ int build_cache_find(struct cr_store *store, const struct cr_recipe *recipe,
     struct cr_ref ref;
     *ret_count = 0;
     *ret_version = NULL;
-    cache_name(recipe, &ref);
+    cache_name(recipe->image, &ref);
     int r = head_read(store, recipe, &head, NULL, err);
     for (unsigned count = recipe->count; count > 0 && r == 0; count--) {
         const struct cr_version_info *info = key_find(&head, &keys[count - 1]);
@@ -150,7 +151,7 @@ int build_cache_put(struct cli *cli, struct cr_store *store, const struct cr_rec
     struct cr_version_info info;
     char key[CR_ID_HEX], message[sizeof(MESSAGE_BEGIN) + CR_ID_HEX + 16 + LINE_SHOWN];
     size_t shown = strlen(result->step->value);
-    cache_name(recipe, &ref);
+    cache_name(recipe->image, &ref);
     for (shown = shown > LINE_SHOWN ? LINE_SHOWN : shown;
          shown > 0 && ((unsigned char)result->step->value[shown] & 0xc0) == 0x80; shown--)
         ; /* not within a letter of UTF-8 */
@@ -217,11 +218,47 @@ int build_cache_prune(struct cr_store *store, const struct cr_recipe *recipe,
 {
     struct cr_store_lock *lock = NULL;
     struct cr_ref ref;
-    cache_name(recipe, &ref);
+    cache_name(recipe->image, &ref);
     int r = store->ops->image_lock(store, ref.name, &lock, err);
     if (r < 0)
         return r;
     r = head_prune(store, recipe, keys, err);
     store->ops->image_unlock(store, lock);
     return r;
+}
+
+static int drop_all(struct cr_head *head, void *context, struct cr_error *err)
+{
+    unsigned *count = context;
+    (void)err;
+    for (uint32_t i = 0; i < head->count;) {
+        if (head->versions[i].pinned) {
+            i++;
+        } else {
+            cr_head_remove(head, head->versions[i].number);
+            (*count)++;
+        }
+    }
+    return 0;
+}
+
+int build_cache_drop(struct cr_store *store, const char *image, unsigned *ret_count,
+                     struct cr_error *err)
+{
+    struct cr_ref ref;
+    unsigned count = 0;
+    cache_name(image, &ref);
+    int r = head_edit(store, ref.name, drop_all, &count, err);
+    if (r < 0 && r != -ENOENT)
+        return r;
+    *ret_count = count;
+    return 0;
+}
+
+bool build_cache_has(struct cr_store *store, const char *image)
+{
+    CLEANUP(cr_head_done) struct cr_head head = {0};
+    struct cr_ref ref;
+    cache_name(image, &ref);
+    return cr_store_head_read(store, ref.name, &head, NULL, NULL) == 0 && head.count > 0;
 }

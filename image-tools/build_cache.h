@@ -45,3 +45,10 @@ int build_cache_put(struct cli *cli, struct cr_store *store, const struct cr_rec
  */
 int build_cache_prune(struct cr_store *store, const struct cr_recipe *recipe,
                       const struct cr_id *keys, struct cr_error *err);
+
+/* Forget all results of an image's steps but the pinned ones; *ret_count is how many there were. */
+int build_cache_drop(struct cr_store *store, const char *image, unsigned *ret_count,
+                     struct cr_error *err);
+
+/* Does the store keep results of this image's steps? */
+bool build_cache_has(struct cr_store *store, const char *image);

@@ -64,6 +64,7 @@ enum option_key {
     OPT_RESTART,
     OPT_REPAIR,
     OPT_FROM,
+    OPT_STEPS,
     OPT_COUNT,
 };
 

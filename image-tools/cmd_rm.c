@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* carrel image rm NAME@N */
+/* carrel image rm NAME@N, or NAME --steps */
+#include "image-tools/build_cache.h"
 #include "image-tools/commands.h"
 #include "image-tools/head_edit.h"
 #include "image-tools/output.h"
@@ -20,12 +21,18 @@ static int is_needed(const struct cr_head *head, uint64_t number, struct cr_erro
     char when[TEXT_TIME];
     if (change == NULL)
         return 0;
-    if (change->at_s > now_s)
+    if (change->at_s > now_s) {
+        /* A rollback without a number would also take back what is not scheduled. */
+        const struct cr_change *now = cr_head_channel(head, change->channel, now_s);
+        char keep[32] = "--end";
+        if (now != NULL && now->number != 0 && now->number != number)
+            snprintf(keep, sizeof(keep), "--to %" PRIu64, now->number);
         return cr_error_set(err, -EBUSY,
                             "'%s@%" PRIu64 "' stays: channel '%s:%s' will point at it from %s; "
-                            "`carrel image rollback %s:%s` takes back what is scheduled",
+                            "`carrel image rollback %s:%s %s` takes back what is scheduled",
                             head->name, number, head->name, change->channel,
-                            text_time(change->at_s, when), head->name, change->channel);
+                            text_time(change->at_s, when), head->name, change->channel, keep);
+    }
     return cr_error_set(
         err, -EBUSY,
         "'%s@%" PRIu64 "' stays: channel '%s:%s' points at it; promote another "
@@ -52,6 +59,30 @@ static int remove_version(struct cr_head *head, void *context, struct cr_error *
     return r < 0 ? r : cr_head_remove(head, ref->number);
 }
 
+static int removed_print(const struct cli *cli, const struct cr_ref *ref, unsigned steps,
+                         bool steps_left, struct cr_error *err)
+{
+    char text[CR_REF_TEXT];
+    cr_ref_format(ref, text);
+    bool version = ref->number != 0;
+    if (cli_has(cli, OPT_JSON))
+        return output_json(
+            json_pack("{s:s?, s:i}", "removed", version ? text : NULL, "steps", (int)steps), err);
+    if (cli_has(cli, OPT_QUIET))
+        return 0;
+    if (version)
+        printf("removed %s; versions made from it stay whole, and its bytes stay in the store "
+               "until garbage is collected\n",
+               text);
+    if (steps > 0 || !version)
+        printf("removed %u results of build steps of %s\n", steps, ref->name);
+    if (steps_left)
+        printf("  results of its build steps are kept and may hold the same bytes; `carrel image "
+               "rm %s --steps` removes them\n",
+               ref->name);
+    return 0;
+}
+
 int cmd_image_rm(struct cli *cli, struct cr_error *err)
 {
     CLEANUP(cli_store_cleanup) struct cr_store *store = NULL;
@@ -59,23 +90,20 @@ int cmd_image_rm(struct cli *cli, struct cr_error *err)
     int r = cr_ref_parse(cli->operands[0], &ref, err);
     if (r < 0)
         return r;
-    if (ref.number == 0)
+    bool with_steps = cli_has(cli, OPT_STEPS);
+    if (ref.channel[0] != '\0' || (ref.number == 0 && !with_steps))
         return cr_error_set(err, -EINVAL,
                             "say which version of '%s' to remove: %s@N; `carrel image log %s` "
                             "shows them",
                             ref.name, ref.name, ref.name);
     r = cli_store_open_writable(cli, &store, err);
-    if (r == 0)
+    if (r == 0 && ref.number != 0)
         r = head_edit(store, ref.name, remove_version, &ref, err);
     if (r < 0)
         return r;
-    char text[CR_REF_TEXT];
-    if (cli_has(cli, OPT_JSON))
-        r = output_json(json_pack("{s:s}", "removed", cr_ref_format(&ref, text)), err);
-    else if (!cli_has(cli, OPT_QUIET))
-        printf(
-            "removed %s; versions made from it stay whole, and its bytes stay in the store until "
-            "garbage is collected\n",
-            cr_ref_format(&ref, text));
-    return r < 0 ? r : publish_sign(cli, store, err);
+    unsigned steps = 0;
+    r = with_steps ? build_cache_drop(store, ref.name, &steps, err) : 0;
+    if (r == 0)
+        r = removed_print(cli, &ref, steps, !with_steps && build_cache_has(store, ref.name), err);
+    return r < 0 || ref.number == 0 ? r : publish_sign(cli, store, err);
 }

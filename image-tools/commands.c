@@ -105,7 +105,11 @@ static const struct option pin_options[] = {
     {0},
 };
 
-static const struct option rm_options[] = {PUBLISH_SIGN_OPTIONS, {0}};
+static const struct option rm_options[] = {
+    {OPT_STEPS, "steps", NULL, "also remove the results of the image's build steps"},
+    PUBLISH_SIGN_OPTIONS,
+    {0},
+};
 
 static const struct option pki_init_options[] = {
     {OPT_DAYS, "days", "N", "how long the certificate is valid (default: 3650)"},
@@ -219,7 +223,7 @@ const struct command commands[] = {
      cmd_image_verify},
     {"image", "export", "NAME[@N] FILE", "write a version to a disk image", export_options,
      cmd_image_export},
-    {"image", "rm", "NAME@N", "remove a version", rm_options, cmd_image_rm},
+    {"image", "rm", "NAME[@N]", "remove a version", rm_options, cmd_image_rm},
     {"image", "promote", "NAME@N CHANNEL", "let a channel point at a version", promote_options,
      cmd_image_promote},
     {"image", "rollback", "NAME:CHANNEL", "let a channel point where it did before",

@@ -21,13 +21,14 @@ ID=busyboxdisk
 NAME="busybox disk"
 VERSION_ID=1
 RELEASE
-echo "LABEL=root / ext4 defaults 0 1" >"$root/etc/fstab"
+uuid=6b1f6a5e-3c0f-4f8b-9a55-ca44e1de0002
+echo "UUID=$uuid / ext4 defaults 0 1" >"$root/etc/fstab"
 echo "root:x:0:0:root:/root:/bin/sh" >"$root/etc/passwd"
 echo "${2:-first}" >"$root/etc/motd"
 echo busybox >"$root/etc/hostname"
 rm -f "$out"
 truncate -s 66M "$out"
 printf 'label: dos\nstart=2048, size=131072, type=83\n' | sfdisk -q "$out"
-mke2fs -q -F -t ext4 -L root -U 6b1f6a5e-3c0f-4f8b-9a55-ca44e1de0002 -m 0 \
+mke2fs -q -F -t ext4 -L root -U "$uuid" -m 0 \
     -E offset=1048576,root_owner=0:0,lazy_itable_init=0,lazy_journal_init=0 \
     -d "$root" "$out" 64M

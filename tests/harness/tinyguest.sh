@@ -2,8 +2,9 @@
 # Build a tiny bootable disk, once: Debian's own kernel and busybox behind a real boot loader.
 #   tinyguest.sh        prints the path of the raw image, $BUILD/tinyguest/disk.img
 # MBR; partition 1 = FAT with syslinux (BIOS and UEFI), kernel, initramfs; partition 2 = ext4
-# labelled "scratch". On the serial console (ttyS0) the guest mounts partition 2 at /data, prints
-# "tinyguest READY" and then is a shell without echo or prompt. No mounts, no root needed.
+# labelled "scratch". On the serial console (ttyS0) the guest mounts partition 2 at /data, runs
+# /etc/rc of the system in it where there is one, prints "tinyguest READY" and then is a shell
+# without echo or prompt. No mounts, no root needed.
 set -eu
 : "${BUILD:?}"
 PATH=$PATH:/usr/sbin:/sbin
@@ -75,6 +76,7 @@ until disk=$(findfs LABEL=scratch 2>/dev/null) && mount -t ext4 "$disk" /data; d
     [ $tries -lt 100 ] || { echo "tinyguest: no scratch partition"; break; }
     usleep 100000
 done
+[ ! -f /data/etc/rc ] || chroot /data /bin/sh /etc/rc
 echo "tinyguest READY"
 # Through a pipe, so that the shell is not interactive; not by cat, whose splicing holds lines back.
 while :; do while read -r line; do echo "$line"; done | sh; done
