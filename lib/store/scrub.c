@@ -142,6 +142,14 @@ static void place_write(struct scrub_run *run, size_t space, const char *after)
     (void)run->blobs->ops->put(run->blobs, CR_SPACE_STATE, STATE_NAME, text, strlen(text), NULL);
 }
 
+/* The end is reached. Who may only read has left no note. */
+static int place_remove(struct scrub_run *run, struct cr_error *err)
+{
+    int r = run->blobs->ops->remove(run->blobs, CR_SPACE_STATE, STATE_NAME, err);
+    bool refused = r == -EROFS || r == -EACCES || r == -EPERM;
+    return r == -ENOENT || (refused && !run->options->repair) ? 0 : r;
+}
+
 /* --- segments, manifests, heads -------------------------------------------------------------- */
 
 /* Write the object again from the other store. */
@@ -274,10 +282,8 @@ int cr_scrub_run(struct cr_store *store, const struct cr_scrub_options *options,
         if (r == 0 && i + 1 < CR_ARRAY_LEN(spaces))
             place_write(&run, i + 1, "!"); /* before every name */
     }
-    if (r == 0) {
-        r = run.blobs->ops->remove(run.blobs, CR_SPACE_STATE, STATE_NAME, err);
-        r = r == -ENOENT ? 0 : r;
-    }
+    if (r == 0)
+        r = place_remove(&run, err);
     if (r == 0 && ret_stat->repaired > 0)
         r = run.blobs->ops->sync(run.blobs, err);
     if (r == 0 && err != NULL)

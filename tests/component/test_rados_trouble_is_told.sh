@@ -48,6 +48,7 @@ ceph auth get-or-create client.reader mon 'allow r' osd 'allow r pool=carrel' >r
 { cat "$CEPH_CONF"; echo "[client.reader]"; echo "keyring = $work/reader.keyring"; } >reader.conf
 reader="rados:carrel/${work##*/}.store?conf=$work/reader.conf&id=reader"
 "$carrel" --store "$reader" image verify disk@1 --quiet
+"$carrel" --store "$reader" store scrub --quiet || fail "who may only read cannot scrub"
 refuses 1 "client.reader may not: give it .*allow rwx pool=carrel" \
     "$carrel" --store "$reader" image import disk one.raw --format raw
 
