@@ -86,8 +86,8 @@ static void report_print(const struct cli *cli, const struct verify_report *repo
             printf("damaged: %s\n", d->reason.text);
     }
     if (report->count > 0)
-        printf("%s: %zu damaged or missing; restore them from a copy of the "
-               "store\n",
+        printf("%s: %zu damaged or missing; `carrel store scrub --repair --from URI` takes them "
+               "from another store that has them\n",
                ref, report->count);
     else if (!cli_has(cli, OPT_QUIET))
         printf("%s is whole: %" PRIu64 " segments, %" PRIu64 " chunks, %s read\n", ref,

@@ -3,13 +3,15 @@
 
 #include "image-tools/text.h"
 #include "lib/base/num.h"
+#include "lib/blk/rbd.h"
 
 int free_space_leave_out(const struct cli *cli, struct ingest *ingest, const char *path,
                          struct cr_trim_report *ret_report, struct cr_error *err)
 {
     CLEANUP_EXTENTS struct cr_extents free_space = {0};
     struct cr_error why = {0};
-    bool raw = strcmp(cr_source_format(ingest->source), "raw") == 0;
+    /* What is raw can be read past QEMU, but a block device in Ceph is no file. */
+    bool raw = strcmp(cr_source_format(ingest->source), "raw") == 0 && !cr_rbd_is(path);
     struct cr_trim_disk disk = {.raw_path = raw ? path : NULL,
                                 .nbd_socket = cr_source_socket(ingest->source),
                                 .size_bytes = cr_source_size_bytes(ingest->source)};
