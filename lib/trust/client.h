@@ -51,6 +51,7 @@ void cr_trust_client_free(struct cr_trust_client *client);
  *   -EBADMSG       a wrong field, or files that do not belong together
  *   -EMSGSIZE      a file that is too long
  *   -ENOENT        a file that is not there
+ *   -EBUSY         another refresh of the folder did not end within 10 s
  * or what `fetch` returned. What is usable afterwards is told by cr_trust_client_state, whatever
  * this returned.
  */

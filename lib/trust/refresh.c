@@ -12,6 +12,10 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
+
+#define LOCK_TRIES    500
+#define LOCK_PAUSE_MS 20
 
 struct refresh {
     int dir_fd;
@@ -392,6 +396,20 @@ static int run(struct refresh *refresh, struct cr_error *err)
     return r == 0 ? refresh_targets(refresh, err) : r;
 }
 
+/* One refresh at a time; another one is short, unless its server is silent. -EBUSY: it is long. */
+static int lock_take(int lock)
+{
+    const struct timespec pause = {.tv_nsec = LOCK_PAUSE_MS * 1000000L};
+    for (int i = 0; i < LOCK_TRIES; i++) {
+        if (flock(lock, LOCK_EX | LOCK_NB) == 0)
+            return 0;
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return -errno;
+        nanosleep(&pause, NULL);
+    }
+    return -EBUSY;
+}
+
 int cr_trust_refresh(struct cr_trust_client *client, cr_trust_fetch *fetch, void *context,
                      int64_t now_s, struct cr_error *err)
 {
@@ -401,10 +419,14 @@ int cr_trust_refresh(struct cr_trust_client *client, cr_trust_fetch *fetch, void
         openat(client->dir_fd, TRUSTED_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (lock < 0)
         return cr_error_errno(err, -errno, "refreshing '%s': its lock", client->dir);
-    if (flock(lock, LOCK_EX | LOCK_NB) < 0)
-        return cr_error_set(err, errno == EWOULDBLOCK ? -EBUSY : -errno,
-                            "refreshing '%s': another refresh of it is under way", client->dir);
-    int r = run(&refresh, err);
+    int r = lock_take(lock);
+    if (r == -EBUSY)
+        return cr_error_set(err, r,
+                            "refreshing '%s': another refresh of it has been under way for %d s",
+                            client->dir, LOCK_TRIES * LOCK_PAUSE_MS / 1000);
+    if (r < 0)
+        return cr_error_errno(err, r, "refreshing '%s': its lock", client->dir);
+    r = run(&refresh, err);
     trusted_done(&refresh.at);
     /* Whatever came of it: what counts is what the folder holds now. */
     struct trusted now;

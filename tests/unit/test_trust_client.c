@@ -470,38 +470,6 @@ static void a_recovery_survives_a_power_cut(void **state)
     still_boots(world, 1, CR_TRUST_CURRENT);
 }
 
-/* --- channels -------------------------------------------------------------------------------- */
-
-static uint64_t stable_at(const struct seat *seat, int64_t now_s)
-{
-    static const struct cr_ref ref = {.name = "physics", .channel = "stable"};
-    struct cr_trust_version version;
-    struct cr_error err = {0};
-    if (cr_trust_resolve(seat->client, &ref, now_s, &version, &err) < 0)
-        fail_msg("%s", err.text);
-    return version.ref.number;
-}
-
-static void a_signed_date_holds_on_a_seat_that_hears_nothing_any_more(void **state)
-{
-    struct world *world = *state;
-    const struct cr_change changes[] = {
-        {.channel = "stable", .number = 1, .set_s = REPO_NOW_S - 60, .at_s = REPO_NOW_S - 60},
-        {.channel = "stable", .number = 2, .set_s = REPO_NOW_S, .at_s = REPO_NOW_S + 3600},
-    };
-    repo_add_version(&world->repo, 2);
-    assert_int_equal(
-        cr_targets_changes_set(&world->repo.targets, "physics", changes, CR_ARRAY_LEN(changes)), 0);
-    repo_publish(&world->repo);
-    assert_int_equal(refresh(world), 0);
-    seat_restart(&world->seat);
-    assert_int_equal(stable_at(&world->seat, REPO_NOW_S + 3599), 1);
-    assert_int_equal(stable_at(&world->seat, REPO_NOW_S + 3600), 2);
-    assert_int_equal(stable_at(&world->seat, 10 * REPO_NOW_S), 2);
-    /* A clock that starts in 1970 cannot be right: the metadata was signed later. */
-    assert_int_equal(stable_at(&world->seat, 0), 1);
-}
-
 /* --- the folder ------------------------------------------------------------------------------ */
 
 static void a_damaged_file_counts_as_absent(void **state)
@@ -594,7 +562,6 @@ int main(void)
         TEST(rotated_keys_recover_from_the_highest_number),
         TEST(a_key_taken_away_drops_timestamp_and_snapshot),
         TEST(a_recovery_survives_a_power_cut),
-        TEST(a_signed_date_holds_on_a_seat_that_hears_nothing_any_more),
         TEST(a_damaged_file_counts_as_absent),
         TEST(a_first_root_is_put_once_and_only_when_it_is_one),
         TEST(a_file_without_an_end_is_cut_off),
