@@ -21,7 +21,7 @@ wanted() { # name: does a filter match?
 # One Ceph for all tests that keep stores in it, started when the first of them is run; with
 # CHECK_LONG three OSDs and an erasure-coded pool for the packs.
 ceph=
-with_ceph() { # SOURCE: does this test ask for it?
+with_ceph() { # SCRIPT or BINARY: does this test ask for it?
     [ -z "$ceph" ] && [ -z "${CARREL_TEST_RADOS:-}" ] || return 0
     grep -qE 'CARREL_TEST_RADOS|harness/rados\.sh' "$1" || return 0
     ceph=$(mktemp -d /tmp/carrel-ceph-XXXXXX)
@@ -40,11 +40,13 @@ run() { # name command...
     shift
     timeout --kill-after=10 "${TEST_TIMEOUT_S:-600}" "$@" >"$log" 2>&1 </dev/null
     status=$?
+    # A unit test that found no Ceph where with_ceph should have started one has tested nothing.
+    [ "$status" != 0 ] || ! grep -q 'skipped on Ceph: run it with' "$log" || status=no-ceph
     case $status in
         0) passed=$((passed + 1)); printf 'ok    %-58s %3d s\n' "$name" $((SECONDS - start)) ;;
         77) skipped=$((skipped + 1)); printf 'skip  %-58s %s\n' "$name" "$(tail -n 1 "$log")" ;;
         *) failed=$((failed + 1)); failures+=("$name")
-           printf 'FAIL  %-58s status %d\n' "$name" "$status"
+           printf 'FAIL  %-58s status %s\n' "$name" "$status"
            tail -n 40 "$log" | sed 's/^/      | /' ;;
     esac
 }
@@ -54,7 +56,7 @@ run_units() { # KIND FOLDER: its unit tests, but for those whose source is gone
     local binary
     for binary in "$2"/tests/test_*; do
         [ -f "$binary" ] && [ -x "$binary" ] && wanted "$1/${binary##*/}" &&
-            [ -e "tests/unit/${binary##*/}.c" ] && with_ceph "tests/unit/${binary##*/}.c" &&
+            [ -e "tests/unit/${binary##*/}.c" ] && with_ceph "$binary" &&
             run "$1/${binary##*/}" "$binary"
     done
 }
