@@ -27,6 +27,8 @@ static const struct option_info table[] = {
     {"--trust", "DIR", FIELD(trust), false, "signed metadata: serve only what is in it"},
     {"--patience", "SECONDS", FIELD(patience), false,
      "how long a server that is away is waited for (600)"},
+    {"--deltas", "yes|no", FIELD(deltas), false,
+     "take chunks from older versions in the cache (yes)"},
     {"--pidfile", "PATH", FIELD(pidfile), false, "write the number of the process there"},
     {"--stats", "FILE", FIELD(stats), false, "write figures there at the end (DIR/stats.json)"},
     {"--verbose", NULL, FIELD(verbose), false, "tell what nbdkit does"},

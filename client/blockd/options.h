@@ -7,7 +7,7 @@
 #include <stdbool.h>
 
 struct options {
-    const char *server, *image, *cache, *pki, *trust, *socket, *pidfile, *patience, *stats;
+    const char *server, *image, *cache, *pki, *trust, *socket, *pidfile, *patience, *deltas, *stats;
     bool verbose, help, version;
 };
 

@@ -37,7 +37,7 @@
 
 static struct {
     char *server, *pki, *cache, *trust, *stats, *socket; /* owned */
-    bool image_given;
+    bool image_given, no_deltas;
     struct cr_ref image;
     uint64_t patience_s;
     uint64_t ready_fd; /* UINT64_MAX: nobody waits */
@@ -95,6 +95,11 @@ static int plugin_config(const char *key, const char *value)
             say(err.text);
         return config.image_given ? 0 : -1;
     }
+    if (strcmp(key, "deltas") == 0) {
+        int yes_or_no = nbdkit_parse_bool(value);
+        config.no_deltas = yes_or_no == 0;
+        return yes_or_no < 0 ? -1 : 0;
+    }
     nbdkit_error("there is no parameter '%s'", key);
     return -1;
 }
@@ -115,6 +120,8 @@ static int plugin_config_complete(void)
     "pki=DIR          Certificates.\n"                                                             \
     "patience=SECONDS How long a server that is away is waited for (default 600).\n"               \
     "trust=DIR        Signed metadata: only versions in it are served.\n"                          \
+    "deltas=BOOL      Take chunks from older versions in the cache, by deltas too (default "       \
+    "yes).\n"                                                                                      \
     "stats=FILE       Written at the end.\n"                                                       \
     "ready-fd=N       Told when the disk is served.\n"                                             \
     "socket=PATH      Removed at the end."
@@ -207,6 +214,7 @@ static int plugin_after_fork(void)
         .trust = config.trust,
         .image = config.image,
         .patience_s = (unsigned)config.patience_s,
+        .no_deltas = config.no_deltas,
         .warn = say,
     };
     int r = watch_start();

@@ -58,7 +58,11 @@ int seat_open(struct seat *seat, const struct seat_settings *settings, struct cr
     }
     if (r < 0)
         return cr_error_errno(err, r, "cannot use the cache folder '%s'", settings->cache);
-    struct cr_seatdisk_options options = {.dir_fd = dir_fd, .warn = settings->warn};
+    struct cr_seatdisk_options options = {
+        .dir_fd = dir_fd,
+        .warn = settings->warn,
+        .no_deltas = settings->no_deltas,
+    };
     struct cr_version_info info;
     struct cr_ref ref = settings->image;
     if (settings->trust != NULL) {
@@ -77,6 +81,7 @@ int seat_open(struct seat *seat, const struct seat_settings *settings, struct cr
 
 void seat_close(struct seat *seat)
 {
+    seat_interrupt(seat); /* nobody waits for an answer any more */
     cr_seatdisk_close(TAKE_PTR(seat->disk));
     struct cr_store *store = seat->store;
     seat->store = NULL;

@@ -11,6 +11,7 @@ struct seat_settings {
     const char *trust;  /* folder of signed metadata; NULL = the head of the image is believed */
     struct cr_ref image;
     unsigned patience_s;
+    bool no_deltas; /* as cr_seatdisk_options */
     void (*warn)(const char *sentence);
 };
 

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/delta/delta.h"
 
+#include "lib/base/fd.h"
 #include "lib/base/mem.h"
 #include "lib/delta/group.h"
 #include "lib/image/manifest.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <unistd.h>
 
 /* Groups that stay unpacked: a seat asks for neighbours one after the other. */
 #define GROUPS_KEPT 3U
@@ -26,6 +29,7 @@ struct cr_delta {
     struct cr_store *store;
     struct cr_delta_index index;
     uint64_t index_bytes;
+    int dir_fd;            /* parts are kept there; -1 = nowhere */
     pthread_mutex_t mutex; /* over what follows */
     struct cr_buf part;    /* the last one that was fetched */
     uint32_t part_number;
@@ -92,6 +96,7 @@ int cr_delta_open(struct cr_store *store, const struct cr_id *old_root,
     if (delta == NULL)
         return cr_error_errno(err, -ENOMEM, "opening a delta");
     delta->store = store;
+    delta->dir_fd = -1;
     pthread_mutex_init(&delta->mutex, NULL);
     cr_buf_init(&delta->part, CR_SIDE_BYTES_MAX);
     for (unsigned i = 0; i < GROUPS_KEPT; i++)
@@ -101,6 +106,11 @@ int cr_delta_open(struct cr_store *store, const struct cr_id *old_root,
         return r;
     *ret_delta = TAKE_PTR(delta);
     return 0;
+}
+
+void cr_delta_keep_in(struct cr_delta *delta, int dir_fd)
+{
+    delta->dir_fd = dir_fd;
 }
 
 const struct cr_delta_index *cr_delta_index(const struct cr_delta *delta)
@@ -118,38 +128,78 @@ uint64_t cr_delta_bytes(const struct cr_delta *delta)
 
 /* --- groups, with the mutex held ------------------------------------------------------------- */
 
-static int part_load(struct cr_delta *delta, uint32_t number, struct cr_error *err)
+static bool part_is_right(const struct cr_delta *delta, uint32_t number)
+{
+    struct cr_id found;
+    cr_hash(delta->part.data, delta->part.len, &found);
+    return delta->part.len == delta->index.parts[number].bytes &&
+           cr_id_equal(&found, &delta->index.parts[number].hash);
+}
+
+/* Nothing is synced: a part that a power cut tore does not hash to its name. */
+static void part_keep(const struct cr_delta *delta, const char *name)
+{
+    CLEANUP_CLOSE int fd =
+        openat(delta->dir_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd >= 0 && cr_pwrite_full(fd, delta->part.data, delta->part.len, 0) < 0)
+        unlinkat(delta->dir_fd, name, 0);
+}
+
+static int part_fetch(struct cr_delta *delta, uint32_t number, struct cr_error *err)
 {
     char name[CR_DELTA_NAME];
-    struct cr_id found;
-    if (delta->part_held && delta->part_number == number)
-        return 0;
-    delta->part_held = false;
-    delta->part.len = 0;
     cr_delta_part_name(&delta->index.old_root, &delta->index.new_root, number, name);
+    delta->part.len = 0;
     int r = delta->store->ops->side_get(delta->store, CR_SPACE_DELTAS, name, &delta->part, err);
     if (r < 0)
         return r;
     delta->counts.delta_bytes += delta->part.len;
-    cr_hash(delta->part.data, delta->part.len, &found);
-    if (delta->part.len != delta->index.parts[number].bytes ||
-        !cr_id_equal(&found, &delta->index.parts[number].hash))
+    if (!part_is_right(delta, number))
         return cr_error_set(err, -EBADMSG, "part '%s' of a delta is corrupted", name);
+    return 0;
+}
+
+static int part_load(struct cr_delta *delta, uint32_t number, struct cr_error *err)
+{
+    char hex[CR_ID_HEX];
+    if (delta->part_held && delta->part_number == number)
+        return 0;
+    delta->part_held = false;
+    delta->part.len = 0;
+    cr_id_format(&delta->index.parts[number].hash, hex);
+    bool kept = delta->dir_fd >= 0 && cr_file_read(delta->dir_fd, hex, &delta->part) == 0 &&
+                part_is_right(delta, number);
+    if (!kept) {
+        int r = part_fetch(delta, number, err);
+        if (r < 0)
+            return r;
+        if (delta->dir_fd >= 0)
+            part_keep(delta, hex);
+    }
     delta->part_held = true;
     delta->part_number = number;
     return 0;
 }
 
+/*
+ * A chunk of the prefix that is not at hand is taken as zeros: that spoils what refers to it, which
+ * is found out chunk by chunk, and mostly is little of the group.
+ */
 static int prefix_load(const struct cr_delta_group_head *head, cr_delta_read_old *read_old,
                        void *context, uint8_t *prefix, struct cr_error *err)
 {
-    int r = 0;
-    for (uint32_t i = 0; i < head->extent_count && r == 0; i++) {
-        r = read_old(context, head->extents[i].first * CR_CHUNK_BLOCKS,
-                     head->extents[i].count * CR_CHUNK_BLOCKS, prefix, err);
-        prefix += (size_t)head->extents[i].count * CR_CHUNK_BYTES;
+    for (uint32_t i = 0; i < head->extent_count; i++) {
+        for (uint32_t n = 0; n < head->extents[i].count; n++) {
+            int r = read_old(context, (head->extents[i].first + n) * CR_CHUNK_BLOCKS,
+                             CR_CHUNK_BLOCKS, prefix, err);
+            if (r == -ENOENT)
+                memset(prefix, 0, CR_CHUNK_BYTES);
+            else if (r < 0)
+                return r;
+            prefix += CR_CHUNK_BYTES;
+        }
     }
-    return r;
+    return 0;
 }
 
 static int recipes_read(const struct cr_delta *delta, const struct cr_delta_group *group,

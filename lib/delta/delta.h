@@ -36,6 +36,13 @@ int cr_delta_open(struct cr_store *store, const struct cr_id *old_root,
 void cr_delta_close(struct cr_delta *delta);
 void cr_delta_cleanup(struct cr_delta **delta);
 
+/*
+ * Keep parts as files in the folder `dir_fd` (borrowed until close), named by their SHA-256: chunks
+ * that are asked for in any order fetch each part once. A damaged file is fetched again; one that
+ * cannot be written is not kept. Before the first chunk is asked for.
+ */
+void cr_delta_keep_in(struct cr_delta *delta, int dir_fd);
+
 /* Borrowed until close. */
 const struct cr_delta_index *cr_delta_index(const struct cr_delta *delta);
 

@@ -31,6 +31,16 @@ int cr_chunkfile_open(struct cr_chunkfile *file, int dir_fd, const char *name, u
     return 0;
 }
 
+int cr_chunkfile_look(struct cr_chunkfile *file, int dir_fd, const char *name, uint64_t disk_bytes)
+{
+    struct stat st;
+    *file = (struct cr_chunkfile){.fd = -1, .disk_bytes = disk_bytes};
+    file->fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (file->fd < 0 || fstat(file->fd, &st) < 0)
+        return -errno;
+    return S_ISREG(st.st_mode) && (uint64_t)st.st_size == disk_bytes ? 0 : -EINVAL;
+}
+
 void cr_chunkfile_done(struct cr_chunkfile *file)
 {
     cr_cleanup_close(&file->fd);

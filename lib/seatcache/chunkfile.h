@@ -19,6 +19,12 @@ struct cr_chunkfile {
  */
 int cr_chunkfile_open(struct cr_chunkfile *file, int dir_fd, const char *name, uint64_t disk_bytes,
                       struct cr_error *err);
+
+/*
+ * The file of another version, only to be read, also while its own process writes to it. Returns 0,
+ * -ENOENT, or -EINVAL when it is not as large as that disk.
+ */
+int cr_chunkfile_look(struct cr_chunkfile *file, int dir_fd, const char *name, uint64_t disk_bytes);
 void cr_chunkfile_done(struct cr_chunkfile *file);
 
 enum cr_chunkfile_found { CR_FOUND, CR_FOUND_NOTHING, CR_FOUND_SOMETHING_ELSE };

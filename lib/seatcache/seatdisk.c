@@ -4,6 +4,7 @@
 #include "lib/base/fd.h"
 #include "lib/base/mem.h"
 #include "lib/seatcache/objects.h"
+#include "lib/seatcache/olddisk.h"
 #include "lib/seatcache/window.h"
 
 #include <errno.h>
@@ -22,17 +23,20 @@ static int folder_open(int dir_fd, const char *name, int *ret_fd, struct cr_erro
     return r < 0 ? cr_error_errno(err, r, "cannot use '%s' in the cache folder", name) : 0;
 }
 
-static int file_open(struct cr_seatdisk *disk, int dir_fd, struct cr_error *err)
+static int files_open(struct cr_seatdisk *disk, const struct cr_seatdisk_options *options,
+                      struct cr_error *err)
 {
     CLEANUP_CLOSE int disks_fd = -1;
-    char hex[CR_ID_HEX], name[CR_ID_HEX + 8];
-    int r = folder_open(dir_fd, "disks", &disks_fd, err);
+    char name[CR_OLDDISK_NAME];
+    int r = folder_open(options->dir_fd, "disks", &disks_fd, err);
     if (r < 0)
         return r;
-    snprintf(name, sizeof(name), "%s.disk",
-             cr_id_format(&cr_version_info(disk->version)->root, hex));
-    return cr_chunkfile_open(&disk->file, disks_fd, name, cr_version_disk_bytes(disk->version),
-                             err);
+    cr_olddisk_name(&cr_version_info(disk->version)->root, name);
+    r = cr_chunkfile_open(&disk->file, disks_fd, name, cr_version_disk_bytes(disk->version), err);
+    if (r == 0 && !options->no_deltas)
+        disk->update = cr_update_start(disk->objects, disk->version, options->dir_fd, disks_fd,
+                                       disk->objects_fd, options->delta_again_ms);
+    return r;
 }
 
 int cr_seatdisk_open(struct cr_store *store, const struct cr_ref *ref,
@@ -63,7 +67,7 @@ int cr_seatdisk_open(struct cr_store *store, const struct cr_ref *ref,
     if (disk->busy == NULL || disk->touched == NULL ||
         cr_cache_new(RECENT_BYTES, &disk->recent) < 0)
         return cr_error_errno(err, -ENOMEM, "cannot open '%s'", ref->name);
-    r = file_open(disk, options->dir_fd, err);
+    r = files_open(disk, options, err);
     if (r < 0)
         return r;
     *ret_disk = TAKE_PTR(disk);
@@ -74,6 +78,7 @@ void cr_seatdisk_close(struct cr_seatdisk *disk)
 {
     if (disk == NULL)
         return;
+    cr_update_stop(disk->update);
     cr_version_close(disk->version);
     cr_store_close(disk->objects);
     cr_cleanup_close(&disk->objects_fd);
@@ -98,6 +103,8 @@ struct cr_version *cr_seatdisk_version(struct cr_seatdisk *disk)
 
 void cr_seatdisk_stat(struct cr_seatdisk *disk, struct cr_seatdisk_stat *ret_stat)
 {
+    struct cr_update_stat update;
+    cr_update_stat(disk->update, &update);
     *ret_stat = (struct cr_seatdisk_stat){
         .reads = atomic_load(&disk->reads),
         .read_bytes = atomic_load(&disk->read_bytes),
@@ -106,6 +113,10 @@ void cr_seatdisk_stat(struct cr_seatdisk *disk, struct cr_seatdisk_stat *ret_sta
         .pulled_bytes = atomic_load(&disk->pulled_bytes),
         .healed_chunks = atomic_load(&disk->healed),
         .unkept_chunks = atomic_load(&disk->unkept),
+        .old_chunks = update.old_chunks,
+        .delta_chunks = update.delta_chunks,
+        .delta_bytes = update.delta_bytes,
+        .delta_fallbacks = update.fallbacks,
     };
 }
 

@@ -7,8 +7,9 @@
  *
  *      read ── verified in memory? ──▶ serve
  *                  └─ no: the whole chunk from the file ── hashes to its id? ──▶ serve
- *                                                              └─ no ──▶ fetch, verify, write to
- *                                                                        the file, serve
+ *                            ┌─────────────────────────────────┴─ no
+ *                            └─▶ out of another version (update.h), or fetched; verify, write to
+ *                                the file, serve
  *
  * So nothing needs to be synced: a power cut, a torn write or a rotten sector costs a fetch and
  * never serves a wrong byte. Needs 2 bits of memory for each chunk, the ids that were used, and
@@ -28,6 +29,10 @@ struct cr_seatdisk_options {
 
     /* Told once, in one sentence, when the file cannot be written; reads go on. May be NULL. */
     void (*warn)(const char *sentence);
+
+    /* Chunks are not taken out of other versions in the folder, and no delta is asked for. */
+    bool no_deltas;
+    unsigned delta_again_ms; /* as cr_update_start */
 };
 
 struct cr_seatdisk_stat {
@@ -37,6 +42,10 @@ struct cr_seatdisk_stat {
     uint64_t pulled_bytes;      /* their frames */
     uint64_t healed_chunks;     /* fetched because the file held something else */
     uint64_t unkept_chunks;     /* fetched and not kept, for the file could not be written */
+    uint64_t old_chunks;        /* taken from another version in the folder */
+    uint64_t delta_chunks;      /* made of it by a delta */
+    uint64_t delta_bytes;       /* of the delta, fetched */
+    uint64_t delta_fallbacks;   /* pulled, because the delta gave nothing right */
 };
 
 /*
@@ -46,6 +55,7 @@ struct cr_seatdisk_stat {
 int cr_seatdisk_open(struct cr_store *store, const struct cr_ref *ref,
                      const struct cr_seatdisk_options *options, struct cr_seatdisk **ret_disk,
                      struct cr_error *err);
+/* May wait for a request that is under way: interrupt the store first. Takes NULL. */
 void cr_seatdisk_close(struct cr_seatdisk *disk);
 void cr_seatdisk_cleanup(struct cr_seatdisk **disk);
 

@@ -101,6 +101,20 @@ static void keep(struct cr_seatdisk *disk, const struct cr_piece *piece, const u
     disk->warn(err.text);
 }
 
+/* Serve a piece out of another version that is at hand. */
+static bool serve_from_update(struct cr_window *window, size_t i)
+{
+    const struct cr_piece *piece = &window->pieces[i];
+    uint8_t *whole = whole_chunk(window, piece);
+    if (!cr_update_chunk(window->disk->update, piece->index, window->ids[i], piece->chunk_bytes,
+                         whole))
+        return false;
+    keep(window->disk, piece, whole);
+    remember(window, i, whole);
+    serve(window, i, whole);
+    return true;
+}
+
 /* Verify a frame, and keep and serve its chunk wherever the window has a claim on it. */
 static int take_chunk(struct cr_window *window, const struct cr_id *id, const void *frame,
                       size_t frame_len, struct cr_error *err)
@@ -223,7 +237,7 @@ static void fetch_asked(struct cr_window *window)
     }
 }
 
-/* Serve what memory and the file have of our claims and fetch the rest in one request. */
+/* Serve what memory and files have of our claims and fetch the rest in one request. */
 static void window_work(struct cr_window *window)
 {
     bool mine[CR_WINDOW_CHUNKS] = {false};
@@ -236,7 +250,7 @@ static void window_work(struct cr_window *window)
     for (size_t i = 0; i < window->count; i++) {
         mine[i] = window->states[i] == CR_WINDOW_CLAIMED;
         if (mine[i] && window->scratch != NULL && !serve_from_memory(window, i) &&
-            !serve_from_file(window, i))
+            !serve_from_file(window, i) && !serve_from_update(window, i))
             ask_for(window, window->ids[i]);
     }
     if (window->asked_count > 0)

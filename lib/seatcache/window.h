@@ -12,6 +12,7 @@
 #include "lib/blk/lookup.h"
 #include "lib/seatcache/chunkfile.h"
 #include "lib/seatcache/seatdisk.h"
+#include "lib/seatcache/update.h"
 
 #include <limits.h>
 #include <pthread.h>
@@ -22,7 +23,8 @@ struct cr_seatdisk {
     struct cr_version *version;
     int objects_fd;
     struct cr_chunkfile file;
-    struct cr_cache *recent; /* verified chunks of which a part was read: the rest often follows */
+    struct cr_cache *recent;  /* verified chunks of which a part was read: the rest often follows */
+    struct cr_update *update; /* chunks out of another version; may be NULL */
     void (*warn)(const char *sentence);
     atomic_flag warned;
 
