@@ -14,12 +14,6 @@
 #define MESSAGE_BEGIN "step "
 #define LINE_SHOWN    200 /* bytes of a step's line in the message */
 
-bool build_cache_is_name(const char *name)
-{
-    size_t len = strlen(name), suffix = strlen(CR_STEPS_SUFFIX);
-    return len > suffix && strcmp(name + len - suffix, CR_STEPS_SUFFIX) == 0;
-}
-
 static void cache_name(const char *image, struct cr_ref *ret_ref)
 {
     *ret_ref = (struct cr_ref){0};

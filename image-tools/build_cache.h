@@ -10,9 +10,6 @@
 #include "lib/recipe/record.h"
 #include "lib/store/version.h"
 
-/* True for the name of such an image. */
-bool build_cache_is_name(const char *name);
-
 /*
  * How many of the steps, from the first on, need not run: the last one whose result is there and
  * can be opened. *ret_version is that result (NULL when there is none). Returns 0 or -errno.

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* carrel image ls | show: heads and what stands in them */
-#include "image-tools/build_cache.h"
 #include "image-tools/commands.h"
 #include "image-tools/names.h"
 #include "image-tools/output.h"
@@ -9,6 +8,7 @@
 #include "lib/base/mem.h"
 #include "lib/base/num.h"
 #include "lib/image/channel.h"
+#include "lib/recipe/recipe.h"
 #include "lib/store/version.h"
 
 #include <errno.h>
@@ -120,7 +120,7 @@ int cmd_image_ls(struct cli *cli, struct cr_error *err)
     for (size_t i = 0; i < names.count; i++) {
         struct cr_head head = {0};
         struct cr_error why = {0};
-        if (build_cache_is_name(names.items[i].text) && !cli_has(cli, OPT_ALL))
+        if (cr_steps_is_name(names.items[i].text) && !cli_has(cli, OPT_ALL))
             continue;
         if (cr_store_head_read(store, names.items[i].text, &head, NULL, &why) < 0) {
             fprintf(stderr, "carrel: %s\n", why.text);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* carrel trust show | seat | verify */
-#include "image-tools/build_cache.h"
 #include "image-tools/commands.h"
 #include "image-tools/output.h"
 #include "image-tools/text.h"
 #include "image-tools/trust_key.h"
 #include "lib/base/mem.h"
+#include "lib/recipe/recipe.h"
 #include "lib/trust/client.h"
 #include "lib/trust/repo.h"
 #include "lib/trust/store_fetch.h"
@@ -111,7 +111,7 @@ int cmd_trust_show(struct cli *cli, struct cr_error *err)
     CLEANUP(cr_repo_cleanup) struct cr_repo *repo = NULL;
     CLEANUP_JSON json_t *waiting = json_array();
     struct cr_repo_draft draft = {
-        .now_s = time(NULL), .hidden = build_cache_is_name, .news = news_take, .context = waiting};
+        .now_s = time(NULL), .hidden = cr_steps_is_name, .news = news_take, .context = waiting};
     struct cr_targets targets = {0};
     unsigned changes = 0;
     int r = cli_store_open(cli, &store, err);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "image-tools/trust_sign.h"
 
-#include "image-tools/build_cache.h"
 #include "image-tools/trust_courier.h"
 #include "image-tools/trust_key.h"
 #include "lib/base/mem.h"
+#include "lib/recipe/recipe.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -194,7 +194,7 @@ int sign_run(const struct sign_job *job, struct sign_result *ret_result, struct 
     run.draft = (struct cr_repo_draft){.now_s = run.now_s,
                                        .expires_s = run.now_s + job->targets_s,
                                        .only = run.only,
-                                       .hidden = build_cache_is_name,
+                                       .hidden = cr_steps_is_name,
                                        .context = result.news};
     int r = job->only == NULL ? 0 : trust_words(job->only, only_take, &run, err);
     if (r == 0)

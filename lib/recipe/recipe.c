@@ -20,12 +20,18 @@ struct parse {
 
 /* --- settings --------------------------------------------------------------------------------- */
 
+bool cr_steps_is_name(const char *name)
+{
+    size_t len = strlen(name), suffix = strlen(CR_STEPS_SUFFIX);
+    return len >= suffix && strcmp(name + len - suffix, CR_STEPS_SUFFIX) == 0;
+}
+
 static int image_set(struct parse *p, char *value, struct cr_error *err)
 {
     const size_t longest = CR_NAME_MAX - strlen(CR_STEPS_SUFFIX);
     struct cr_ref ref;
     struct cr_error why = {0};
-    size_t len = strlen(value), suffix = strlen(CR_STEPS_SUFFIX);
+    size_t len = strlen(value);
     if (cr_ref_parse(value, &ref, &why) < 0)
         return value_refuse(&p->at, err, "%s", why.text);
     if (ref.number != 0 || ref.channel[0] != '\0')
@@ -34,7 +40,7 @@ static int image_set(struct parse *p, char *value, struct cr_error *err)
     if (len > longest)
         return value_refuse(&p->at, err, "the name '%s' is longer than %zu letters", value,
                             longest);
-    if (len >= suffix && strcmp(value + len - suffix, CR_STEPS_SUFFIX) == 0)
+    if (cr_steps_is_name(value))
         return value_refuse(&p->at, err,
                             "names that end with '%s' are kept for the results of steps; choose "
                             "another one",

@@ -73,6 +73,9 @@ const char *cr_recipe_key(size_t index, const char **ret_takes);
 /* The image that keeps the results of the steps of `image`: "physics.steps". */
 #define CR_STEPS_SUFFIX ".steps"
 
+/* Whether `name` is that of such an image: nobody is to see, sign or start it. */
+bool cr_steps_is_name(const char *name);
+
 /*
  * The key of a step's result: it changes when anything changes that the result depends on, and so
  * does the key of every step behind it. `before` is the key of the step before, or for the first

@@ -2,6 +2,7 @@
 #include "server/chunkd/routes.h"
 
 #include "lib/base/mem.h"
+#include "lib/recipe/recipe.h"
 #include "lib/store/side.h"
 #include "server/chunkd/reply.h"
 
@@ -64,6 +65,8 @@ static bool always_read(struct request *request)
 static int name_found(void *context, const char *name)
 {
     struct cr_buf *text = context;
+    if (cr_steps_is_name(name))
+        return 0;
     /* A name holds no character that JSON escapes (cr_ref_parse). */
     return cr_buf_printf(text, "%s\"%s\"", text->len > 1 ? "," : "", name);
 }
@@ -106,7 +109,11 @@ static void head_read(struct request *request)
     uint64_t seen = heads_seen(request->server->heads);
     struct cr_store *store = request->server->store;
     cr_buf_init(&request->text, CR_HEAD_BYTES_MAX);
-    int r = store->ops->head_get(store, request->name, &request->text, &request->err);
+    /* What lies between the steps of a build was not published: it may hold what a later step
+     * removes. */
+    int r = cr_steps_is_name(request->name)
+                ? -ENOENT
+                : store->ops->head_get(store, request->name, &request->text, &request->err);
     if (r == -ENOENT)
         request_refuse(request, MHD_HTTP_NOT_FOUND, "no image '%s' is stored here", request->name);
     if (r == 0)

@@ -25,6 +25,10 @@ answers 404 "no chunk '$nothing' is stored here" "$url/v1/chunks/$nothing"
 answers 404 "no segment '$nothing' is stored here" "$url/v1/segments/$nothing"
 answers 404 "no manifest '$nothing' is stored here" "$url/v1/manifests/$nothing"
 answers 404 "no image 'other' is stored here" "$url/v1/images/other"
+# What lies between the steps of a build is nobody's but the builder's.
+"$carrel" --store store --quiet image import demo.steps disk.raw --format raw >/dev/null
+answers 404 "no image 'demo.steps' is stored here" "$url/v1/images/demo.steps"
+[ "$(status_of "$url/v1/images")" = 200 ] && ! grep -q steps answer || fail "it lists $(cat answer)"
 answers 404 "no 'deltas/a-b.0' is stored here" "$url/v1/deltas/a-b.0"
 answers 404 "no 'records/$nothing' is stored here" "$url/v1/records/$nothing"
 answers 404 "no 'trust/1.root.json' is stored here" "$url/v1/trust/1.root.json"
