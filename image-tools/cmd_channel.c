@@ -52,8 +52,10 @@ static int change_add(struct cr_head *head, struct request *request, struct cr_e
     int r = cr_head_change(head, change);
     if (r == -ENOSPC)
         return cr_error_set(err, r,
-                            "image '%s' has seen %u changes of its channels, the most it can",
-                            head->name, CR_CHANGES_MAX);
+                            "image '%s' has seen %u changes of its channels, the most it can; its "
+                            "history stays: go on with an image of another name, made with `carrel "
+                            "image export %s@N` and `carrel image import`",
+                            head->name, CR_CHANGES_MAX, head->name);
     return r < 0 ? cr_error_errno(err, r, "channel '%s:%s'", head->name, change->channel) : 0;
 }
 
