@@ -10,9 +10,9 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 . "$root/tests/harness/rados.sh"
 
 # disk@1 has all chunks, disk@2 every fourth one, so that its packs are written again.
-store_make 80
+store_make 160
 cp disk.raw first.raw
-for ((i = 0; i < 80; i += 4)); do dd if=first.raw bs=64K skip=$i count=1 status=none; done >second.raw
+for ((i = 0; i < 160; i += 4)); do dd if=first.raw bs=64K skip=$i count=1 status=none; done >second.raw
 sed -n '1~4p' ids >kept
 grep -vxFf kept ids >gone
 
@@ -31,9 +31,12 @@ collected() { [ "$("$carrel" --store "$1" --json store gc --grace 0 | jq "$2")" 
 life() { # NAME URI SERVER'S OPTIONS...
     local name=$1 uri=$2 plain cached
     shift 2
-    chunkd_start "$name.plain" --store "$uri" --no-tls --listen 127.0.0.1:0 --pack-cache 0
+    # Their memory for chunks holds fewer than are asked for, so the packs are read again.
+    chunkd_start "$name.plain" --store "$uri" --no-tls --listen 127.0.0.1:0 \
+        --pack-cache 0 --cache-bytes 1M
     plain=$chunkd_pid plain_url=$url
-    chunkd_start "$name.cached" --store "$uri" --no-tls --listen 127.0.0.1:0 "$@"
+    chunkd_start "$name.cached" --store "$uri" --no-tls --listen 127.0.0.1:0 \
+        --cache-bytes 1M "$@"
     cached=$chunkd_pid cached_url=$url
     nbdkit --unix "$work/$name.nbd" --pidfile "$work/$name.pid" \
         "$BUILD/plugins/nbdkit-carrel-plugin.so" "store=$uri" disk@1
