@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 /* Groups that stay unpacked: a seat asks for neighbours one after the other. */
-#define GROUPS_KEPT 3U
+#define GROUPS_KEPT 2U
 
 /* A group, unpacked. */
 struct unpacked {
@@ -108,6 +108,16 @@ int cr_delta_open(struct cr_store *store, const struct cr_id *old_root,
     return 0;
 }
 
+void cr_delta_rest(struct cr_delta *delta)
+{
+    pthread_mutex_lock(&delta->mutex);
+    for (unsigned i = 0; i < GROUPS_KEPT; i++)
+        unpacked_done(&delta->kept[i]);
+    delta->part_held = false;
+    cr_buf_done(&delta->part);
+    pthread_mutex_unlock(&delta->mutex);
+}
+
 void cr_delta_keep_in(struct cr_delta *delta, int dir_fd)
 {
     delta->dir_fd = dir_fd;
@@ -150,7 +160,10 @@ static int part_fetch(struct cr_delta *delta, uint32_t number, struct cr_error *
     char name[CR_DELTA_NAME];
     cr_delta_part_name(&delta->index.old_root, &delta->index.new_root, number, name);
     delta->part.len = 0;
-    int r = delta->store->ops->side_get(delta->store, CR_SPACE_DELTAS, name, &delta->part, err);
+    int r = cr_buf_reserve(&delta->part, delta->index.parts[number].bytes);
+    if (r < 0)
+        return cr_error_errno(err, r, "reading part '%s' of a delta", name);
+    r = delta->store->ops->side_get(delta->store, CR_SPACE_DELTAS, name, &delta->part, err);
     if (r < 0)
         return r;
     delta->counts.delta_bytes += delta->part.len;
@@ -179,6 +192,15 @@ static int part_load(struct cr_delta *delta, uint32_t number, struct cr_error *e
     delta->part_held = true;
     delta->part_number = number;
     return 0;
+}
+
+/* What is kept as a file need not stay in memory, too. */
+static void part_drop(struct cr_delta *delta)
+{
+    if (delta->dir_fd < 0)
+        return;
+    delta->part_held = false;
+    cr_buf_done(&delta->part);
 }
 
 /*
@@ -266,6 +288,7 @@ static int group_get(struct cr_delta *delta, uint32_t number, cr_delta_read_old 
     }
     unpacked_done(place);
     int r = group_unpack(delta, &delta->index.groups[number], read_old, context, place, err);
+    part_drop(delta);
     if (r != 0) {
         unpacked_done(place);
         return r;

@@ -43,6 +43,9 @@ void cr_delta_cleanup(struct cr_delta **delta);
  */
 void cr_delta_keep_in(struct cr_delta *delta, int dir_fd);
 
+/* Give back the memory of what was unpacked; for a time without questions. */
+void cr_delta_rest(struct cr_delta *delta);
+
 /* Borrowed until close. */
 const struct cr_delta_index *cr_delta_index(const struct cr_delta *delta);
 

@@ -23,6 +23,9 @@
 /* So many failures, and more than successes: the old version is not worth the delta's bytes. */
 #define FALLBACKS_MAX 256U
 
+/* A delta that made nothing for so long gives its memory back. */
+#define REST_MS 5000U
+
 /* Parts of other deltas are kept that long: another image of this PC may be using them. */
 #define PART_KEPT_S (24 * 60 * 60)
 
@@ -158,6 +161,20 @@ static bool settle(struct cr_update *update, unsigned wait_ms)
     return go_on;
 }
 
+/* Until stop: see that an idle delta needs no memory. */
+static void watch_idle(struct cr_update *update)
+{
+    uint64_t made = 0, rested = 0;
+    while (settle(update, REST_MS)) {
+        uint64_t now = atomic_load(&update->delta_chunks) + atomic_load(&update->fallbacks);
+        if (now == made && now != rested) {
+            cr_delta_rest(atomic_load(&update->delta));
+            rested = now;
+        }
+        made = now;
+    }
+}
+
 static void *work(void *context)
 {
     struct cr_update *update = context;
@@ -170,6 +187,8 @@ static void *work(void *context)
         wait_ms = wait_ms < AGAIN_MS_MAX / 2 ? 2 * wait_ms : AGAIN_MS_MAX;
         r = 0;
     }
+    if (r == 0)
+        watch_idle(update);
     settle(update, 0);
     return NULL;
 }
