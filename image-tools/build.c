@@ -191,6 +191,7 @@ static int step_run(struct build *build, struct build_machine *machine, unsigned
         return r;
     cr_version_close(build->current);
     build->current = TAKE_PTR(next);
+    build->stored_bytes += cr_version_info(build->current)->stored_bytes;
     return 0;
 }
 
@@ -277,7 +278,8 @@ static int version_publish(struct build *build, struct cr_error *err)
     }
     struct cr_publish_note note = {.parent = cr_version_ref(build->base),
                                    .message = message_make(build, text, sizeof(text)),
-                                   .record = &record};
+                                   .record = &record,
+                                   .stored_before = build->stored_bytes};
     return cr_publish_commit(publish, &note, &build->info, &stat, err);
 }
 

@@ -29,9 +29,10 @@ struct build {
     struct cr_buf log;
 
     /* The result. */
-    unsigned cached; /* steps that did not run */
-    bool made;       /* false: the newest version is what the recipe makes */
-    bool with_files; /* the record holds the local files */
+    unsigned cached;       /* steps that did not run */
+    uint64_t stored_bytes; /* by those that ran */
+    bool made;             /* false: the newest version is what the recipe makes */
+    bool with_files;       /* the record holds the local files */
     struct cr_version_info info;
 };
 

@@ -496,7 +496,7 @@ int cr_publish_commit(struct cr_publish *publish, const struct cr_publish_note *
     r = content_store(p, &info, err);
     if (r < 0)
         return r;
-    info.stored_bytes = p->stat.stored_bytes;
+    info.stored_bytes = p->stat.stored_bytes + (note != NULL ? note->stored_before : 0);
     r = head_advance(p, &info, err);
     if (r < 0)
         return r;

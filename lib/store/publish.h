@@ -43,6 +43,7 @@ struct cr_publish_note {
     const char *message;
     const char *by;             /* who publishes; NULL = cr_who */
     const struct cr_id *record; /* of its build, in CR_SPACE_RECORDS */
+    uint64_t stored_before;     /* bytes stored for it already, as results of its steps */
 };
 
 /*

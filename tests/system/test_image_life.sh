@@ -51,6 +51,8 @@ run = echo 'echo "the recipe says $((6 * 7))"' >/etc/rc
 RECIPE
 "$carrel" image build recipe/desk.recipe >build.out 2>build.err || fail "$(cat build.err)"
 grep -q '^desk@2 ' build.out
+[ "$("$carrel" --json image show desk@2 | jq .stored_bytes)" -gt $((2 << 20)) ] ||
+    fail "what the steps stored does not count: $(cat build.out)"
 "$carrel" image show desk@2 --recipe | diff - recipe/desk.recipe
 
 # Testing, then stable from a moment on; nothing of it holds with one signature.
