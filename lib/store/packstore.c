@@ -64,7 +64,7 @@ int packstore_blob_get(struct packstore *ps, enum cr_space space, const char *na
         if (read < 0 && read != -ENODATA)
             return read;
         r = ps->blobs->ops->size(ps->blobs, space, name, &after, err);
-        if (r == 0 && (after == size || tries == BLOB_TRIES)) {
+        if (r == 0 && ((read == 0 && after == size) || tries == BLOB_TRIES)) {
             out->len += read == 0 ? (size_t)size : 0;
             return read;
         }
