@@ -43,9 +43,10 @@ wait_until refused
 [ "$(status_of -D headers "$url/v1/deltas/$strange")" = 404 ] || fail "a delta from nowhere"
 ! grep -qi '^retry-after' headers || fail "it is tried again at once"
 
-# The https store tells the delta's bytes.
+# The https store tells the delta's bytes: the 100 KiB that are new, and some for what moved by other than
+# whole blocks; how many depends on which places the samples of random data hit.
 "$carrel" --store "$url" image diff pc@1 pc@2 --json |
-    jq -e '.delta_bytes > 100000 and .delta_bytes < 400000 and .fetch_bytes == null' >/dev/null ||
+    jq -e '.delta_bytes > 100000 and .delta_bytes < 2000000 and .fetch_bytes == null' >/dev/null ||
     fail "$("$carrel" --store "$url" image diff pc@1 pc@2 --json)"
 chunkd_stop "$chunkd_pid"
 [ "$(made)" = 1 ] || fail "made $(made) times: $(cat makes.err)"
