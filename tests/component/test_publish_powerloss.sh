@@ -103,7 +103,7 @@ publish_logged
 
 for fault in packs objects head heads-folder order everything; do
     publish_logged "$fault"
-    if FIRST=1 "$powerloss" replay disk.log "$bytes" 1000 ./judge >found; then
+    if FIRST=1 FROM=$(cut -d' ' -f1 told | head -n 1) "$powerloss" replay disk.log "$bytes" 1000 ./judge >found; then
         fail "a publisher that forgets '$fault' was not caught"
     fi
     echo "caught '$fault': $(head -n 1 found)"

@@ -10,7 +10,8 @@ The log is what QEMU's `blklogwrites` node writes (the format of Linux' dm-log-w
 the head, then one sector for each entry, its data behind it). At a cut everything is on the disk that
 was written before the last flush, and of what was written since then any part: none, all, any prefix,
 any choice. `COMMAND ARGUMENT... DISK ENTRIES` judges a disk; ENTRIES is how many entries of the log came
-before the cut. A status other than 0 is a fault: it is printed, and the exit status is 1.
+before the cut. A status other than 0 is a fault: it is printed, and the exit status is 1. With FIRST in the
+environment the first fault ends it, with FROM only cuts after so many entries are made.
 """
 import os
 import random
@@ -81,6 +82,7 @@ def replay(path, size, states, command):
     random_source = random.Random(1)
     plans = [(count, durable, chosen) for count, durable, pending in cuts(entries)
              for chosen in choices(random_source, entries, pending)]
+    plans = [plan for plan in plans if plan[0] >= int(os.environ.get("FROM", "0"))]
     if len(plans) > states:
         keep = set(random_source.sample(range(len(plans)), states))
         plans = [plan for number, plan in enumerate(plans) if number in keep]

@@ -226,8 +226,10 @@ static void a_change_to_a_version_that_is_not_there_is_refused(void **state)
     struct cr_change c = {"stable", CR_CHANGE_PROMOTE, 2, 0, 0, "", ""};
     assert_int_equal(cr_head_change(&head, &c), -ENOENT);
     c.number = 1;
-    for (unsigned i = 0; i < CR_CHANGES_MAX; i++)
-        assert_int_equal(cr_head_change(&head, &c), 0);
+    head.changes = cr_calloc(CR_CHANGES_MAX, sizeof(c));
+    assert_non_null(head.changes);
+    head.change_count = CR_CHANGES_MAX - 1;
+    assert_int_equal(cr_head_change(&head, &c), 0);
     assert_int_equal(cr_head_change(&head, &c), -ENOSPC);
 }
 
