@@ -221,7 +221,7 @@ static struct actor *actor_of(struct cr_blobs *blobs)
         return fate_ == FATE_FAILS_AFTER ? failed(err) : r_;                                       \
     } while (0)
 
-/* One that does, until a sync only for now. */
+/* One that does; a power cut may take it back until there was a sync. */
 #define CHANGE(actor, what, space, name, call)                                                     \
     do {                                                                                           \
         enum fate fate_ = step(actor, what, space, name);                                          \
