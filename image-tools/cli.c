@@ -4,6 +4,7 @@
 
 #include "image-tools/stop.h"
 #include "image-tools/text.h"
+#include "lib/store/version.h"
 
 #include <errno.h>
 
@@ -40,6 +41,20 @@ int cli_store_open_writable(const struct cli *cli, struct cr_store **ret_store,
     }
     *ret_store = store;
     return 0;
+}
+
+int cli_pair_open(const struct cli *cli, struct cr_store **ret_store, struct cr_version **ret_a,
+                  struct cr_version **ret_b, struct cr_error *err)
+{
+    struct cr_ref a, b;
+    int r = cr_ref_parse(cli->operands[0], &a, err);
+    if (r == 0)
+        r = cr_ref_parse(cli->operands[1], &b, err);
+    if (r == 0)
+        r = cli_store_open(cli, ret_store, err);
+    if (r == 0)
+        r = cr_version_open(*ret_store, &a, ret_a, err);
+    return r < 0 ? r : cr_version_open(*ret_store, &b, ret_b, err);
 }
 
 int cli_message(const struct cli *cli, const char **ret_message, struct cr_error *err)

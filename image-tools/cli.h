@@ -131,7 +131,15 @@ int cli_store_open(const struct cli *cli, struct cr_store **ret_store, struct cr
 int cli_store_open_writable(const struct cli *cli, struct cr_store **ret_store,
                             struct cr_error *err);
 
-/* Closes what the two functions above opened. */
+/*
+ * For the commands whose two operands are versions: open the store, then both. What was opened is
+ * the caller's, also when this fails.
+ */
+struct cr_version;
+int cli_pair_open(const struct cli *cli, struct cr_store **ret_store, struct cr_version **ret_a,
+                  struct cr_version **ret_b, struct cr_error *err);
+
+/* Closes what the functions above opened. */
 void cli_store_cleanup(struct cr_store **store);
 
 /* The --message, checked: UTF-8 without control characters. NULL when there is none. */

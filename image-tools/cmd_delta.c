@@ -30,18 +30,9 @@ int cmd_image_delta(struct cli *cli, struct cr_error *err)
     CLEANUP(cli_store_cleanup) struct cr_store *store = NULL;
     CLEANUP(cr_version_cleanup) struct cr_version *a = NULL;
     CLEANUP(cr_version_cleanup) struct cr_version *b = NULL;
-    struct cr_ref ref_a, ref_b;
     struct cr_delta_stat stat = {0};
     uint64_t bytes = 0;
-    int r = cr_ref_parse(cli->operands[0], &ref_a, err);
-    if (r == 0)
-        r = cr_ref_parse(cli->operands[1], &ref_b, err);
-    if (r == 0)
-        r = cli_store_open(cli, &store, err);
-    if (r == 0)
-        r = cr_version_open(store, &ref_a, &a, err);
-    if (r == 0)
-        r = cr_version_open(store, &ref_b, &b, err);
+    int r = cli_pair_open(cli, &store, &a, &b, err);
     if (r < 0)
         return r;
     r = delta_ready(cli, store, a, b, true, &bytes, &stat, err);

@@ -163,16 +163,7 @@ int cmd_image_diff(struct cli *cli, struct cr_error *err)
     CLEANUP(cli_store_cleanup) struct cr_store *store = NULL;
     CLEANUP(cr_version_cleanup) struct cr_version *a = NULL;
     CLEANUP(cr_version_cleanup) struct cr_version *b = NULL;
-    struct cr_ref ref_a, ref_b;
-    int r = cr_ref_parse(cli->operands[0], &ref_a, err);
-    if (r == 0)
-        r = cr_ref_parse(cli->operands[1], &ref_b, err);
-    if (r == 0)
-        r = cli_store_open(cli, &store, err);
-    if (r == 0)
-        r = cr_version_open(store, &ref_a, &a, err);
-    if (r == 0)
-        r = cr_version_open(store, &ref_b, &b, err);
+    int r = cli_pair_open(cli, &store, &a, &b, err);
     if (r < 0)
         return r;
     struct difference d = {0};
