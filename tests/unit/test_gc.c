@@ -459,7 +459,7 @@ static void a_pass_may_be_stopped_anywhere(void **state)
 {
     struct fixture *f = *state;
     sparse_store(f);
-    for (unsigned steps = 0; steps < 60; steps++) {
+    for (unsigned steps = 0; steps < 40; steps++) {
         unsigned left = steps;
         struct cr_gc_options o = {
             .now_s = 1000, .live_percent_min = 40, .progress = stop_soon, .context = &left};
