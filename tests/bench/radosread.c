@@ -2,11 +2,12 @@
 /*
  * Read random chunks of a store in Ceph, 16 at a time, each chunk once:
  *
- *   radosread raw|store URI COUNT
+ *   radosread raw|raw-open|frames|chunks URI COUNT
  *
- * `raw` reads their frames as ranges of packs with librados alone and does nothing with them;
- * `store` asks the store, which finds, reads, decompresses and verifies. Prints seconds and bytes
- * of frames.
+ * `raw` reads their frames as ranges of packs with librados alone and does nothing with them,
+ * `raw-open` also decompresses and hashes each. `frames` asks the store for the frames, as chunkd
+ * does (seats verify what arrives); `chunks` for plain verified chunks, as the NBD plugin does.
+ * Prints seconds and bytes of frames.
  */
 #include "lib/base/mem.h"
 #include "lib/base/num.h"
@@ -19,6 +20,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <time.h>
+#include <zstd.h>
 
 #define DEPTH 16
 
@@ -32,6 +34,7 @@ struct work {
     size_t count, capacity;
     struct cr_rados *rados;
     struct cr_store *store;
+    bool open;
     atomic_size_t next;
     atomic_int failed;
 };
@@ -88,6 +91,18 @@ static void shuffle(struct work *work)
     }
 }
 
+/* Decompress and hash with nothing around it. */
+static int raw_open(const struct target *target, const uint8_t *frame)
+{
+    static uint8_t plain[CR_CHUNK_BYTES];
+    size_t len = ZSTD_decompress(plain, sizeof(plain), frame, target->entry.frame_len);
+    struct cr_id id;
+    if (ZSTD_isError(len))
+        return -EBADMSG;
+    cr_hash(plain, len, &id);
+    return cr_id_equal(&id, &target->entry.id) ? 0 : -EBADMSG;
+}
+
 static int raw_read(struct work *work)
 {
     const struct cr_rados_api *api = work->rados->api;
@@ -105,6 +120,8 @@ static int raw_read(struct work *work)
             api->release_read_op(ops[slot]);
             if (r < 0 || got[slot] != work->targets[i - DEPTH].entry.frame_len)
                 return -EIO;
+            if (work->open && raw_open(&work->targets[i - DEPTH], frames[slot]) < 0)
+                return -EBADMSG;
         }
         if (i >= work->count)
             continue;
@@ -120,14 +137,28 @@ static int raw_read(struct work *work)
     return 0;
 }
 
+static int frame_take(void *context, size_t index, int result, const void *frame, size_t frame_len,
+                      const struct cr_error *err)
+{
+    (void)index;
+    (void)frame;
+    (void)err;
+    return result == 0 && frame_len == ((struct target *)context)->entry.frame_len ? 0 : -EIO;
+}
+
 static void store_reader(void *argument)
 {
     struct work *work = argument;
+    struct cr_store *store = work->store;
     CLEANUP_FREE uint8_t *plain = malloc(CR_CHUNK_BYTES);
-    for (size_t i; plain != NULL && (i = atomic_fetch_add(&work->next, 1)) < work->count;)
-        if (cr_store_chunk_read(work->store, &work->targets[i].entry.id, plain, CR_CHUNK_BYTES,
-                                NULL) < 0)
+    for (size_t i; plain != NULL && (i = atomic_fetch_add(&work->next, 1)) < work->count;) {
+        struct target *target = &work->targets[i];
+        const struct cr_id *id = &target->entry.id;
+        int r = work->open ? cr_store_chunk_read(store, id, plain, CR_CHUNK_BYTES, NULL)
+                           : store->ops->chunks_get(store, id, 1, frame_take, target, NULL);
+        if (r < 0)
             atomic_store(&work->failed, 1);
+    }
 }
 
 static int store_read(struct work *work)
@@ -158,7 +189,7 @@ int main(int argc, char **argv)
     struct timespec begin, end;
     if (argc != 4 || strncmp(argv[2], "rados:", 6) != 0 ||
         cr_u64_parse(argv[3], UINT32_MAX, &count) < 0)
-        return fail("usage: radosread raw|store rados:... COUNT");
+        return fail("usage: radosread raw|raw-open|frames|chunks rados:... COUNT");
     cr_rados_register();
     if (cr_rados_open(argv[2] + 6, &work.rados, &err) < 0 ||
         cr_rados_list(&work.rados->base, CR_SPACE_PACKS, pack_add, &work, &err) != 0 ||
@@ -168,7 +199,8 @@ int main(int argc, char **argv)
     if (work.count <= count)
         return fail("the store has too few chunks");
     work.count = count;
-    bool raw = strcmp(argv[1], "raw") == 0;
+    bool raw = strncmp(argv[1], "raw", 3) == 0;
+    work.open = strcmp(argv[1], "raw-open") == 0 || strcmp(argv[1], "chunks") == 0;
     if (!raw && store_warm(&work) < 0)
         return fail("a chunk cannot be read");
     clock_gettime(CLOCK_MONOTONIC, &begin);
