@@ -37,9 +37,11 @@ static void arguments_make(const struct blockd_options *options, const char *ima
                            const char *argv[ARGUMENTS_MAX])
 {
     const char *const pairs[][2] = {
-        {"--server", options->server},   {"--image", image},          {"--cache", options->cache},
-        {"--pki", options->pki},         {"--trust", options->trust}, {"--socket", options->socket},
-        {"--pidfile", options->pidfile},
+        {"--server", options->server},   {"--image", image},
+        {"--cache", options->cache},     {"--pki", options->pki},
+        {"--trust", options->trust},     {"--socket", options->socket},
+        {"--pidfile", options->pidfile}, {"--deltas", options->deltas},
+        {"--stats", options->stats},
     };
     size_t n = 0;
     argv[n++] = options->program;
@@ -63,6 +65,8 @@ int blockd_start(struct blockd *blockd, const struct blockd_options *options, co
     arguments_make(options, image, argv);
     if (unlink(options->socket) < 0 && errno != ENOENT)
         return cr_error_errno(err, -errno, "removing the old socket '%s'", options->socket);
+    if (unlink(options->stats) < 0 && errno != ENOENT && errno != ENOTDIR)
+        return cr_error_errno(err, -errno, "removing the old figures '%s'", options->stats);
     int r = pipe2(out, O_CLOEXEC) < 0 || pipe2(log, O_CLOEXEC) < 0 ? -errno : 0;
     CLEANUP_CLOSE int out_read = out[0];
     CLEANUP_CLOSE int out_write = out[1];

@@ -23,10 +23,12 @@ struct blockd_options {
     const char *program; /* a path, or a name that PATH is searched for */
     const char *server;
     const char *cache;
-    const char *pki;   /* NULL: none */
-    const char *trust; /* NULL: none */
+    const char *pki;    /* NULL: none */
+    const char *trust;  /* NULL: none */
+    const char *deltas; /* "yes", "no", or NULL: as it does by itself */
     const char *socket;
     const char *pidfile;
+    const char *stats; /* the figures that it writes when it ends */
 };
 
 /* One pipe from the child and the part of a line that it has sent so far. */
@@ -50,8 +52,8 @@ struct blockd {
 void blockd_init(struct blockd *blockd);
 
 /*
- * Start it for `image`, NAME or NAME@N. The socket of a predecessor is removed first. Its version
- * and size are kept from an earlier start, until it says otherwise.
+ * Start it for `image`, NAME or NAME@N. The socket and figures of a predecessor are removed first.
+ * Its version and size are kept from an earlier start, until it says otherwise.
  */
 int blockd_start(struct blockd *blockd, const struct blockd_options *options, const char *image,
                  struct cr_error *err);

@@ -19,6 +19,7 @@ enum option_id {
     OPTION_CACHE,
     OPTION_PKI,
     OPTION_TRUST,
+    OPTION_DELTAS,
     OPTION_DESKTOP,
     OPTION_RUN_DIR,
     OPTION_BLOCKD,
@@ -40,6 +41,7 @@ static const struct option_text {
     {OPTION_CACHE, "cache", "DIR", "the cache folder; overlays live in it, too"},
     {OPTION_PKI, "pki", "DIR", "ca.pem, client.pem and client-key.pem for the server"},
     {OPTION_TRUST, "trust", "DIR", "signed metadata: start only versions that are in it"},
+    {OPTION_DELTAS, "deltas", "yes|no", "take chunks from older versions in the cache (yes)"},
     {OPTION_DESKTOP, "desktop", "FILE", "the virtual hardware, lines of key = value"},
     {OPTION_RUN_DIR, "run-dir", "DIR", "sockets and state (/run/carrel, or below XDG_RUNTIME_DIR)"},
     {OPTION_BLOCKD, "blockd", "PATH", "the program carrel-blockd"},
@@ -141,6 +143,9 @@ static int arguments_parse(int argc, char **argv, struct arguments *arguments)
         case OPTION_TRUST:
             arguments->session.trust = optarg;
             break;
+        case OPTION_DELTAS:
+            arguments->session.deltas = optarg;
+            break;
         case OPTION_DESKTOP:
             arguments->desktop = optarg;
             break;
@@ -188,6 +193,9 @@ static int arguments_check(int argc, char **argv, const struct arguments *argume
         return usage_error("no image; name it with --image NAME[@N]");
     if (arguments->session.cache == NULL)
         return usage_error("no cache folder; name it with --cache DIR");
+    if (arguments->session.deltas != NULL && strcmp(arguments->session.deltas, "yes") != 0 &&
+        strcmp(arguments->session.deltas, "no") != 0)
+        return usage_error("--deltas is neither 'yes' nor 'no'");
     return 0;
 }
 

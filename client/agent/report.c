@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "client/agent/report.h"
 
+#include "lib/base/fd.h"
+#include "lib/base/limits.h"
 #include "lib/base/mem.h"
 
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/time.h>
 #include <time.h>
+
+#define STATS_BYTES_MAX (64 * CR_KIB)
 
 static const char *const words[] = {
     [STATE_STARTING] = "starting", [STATE_RUNNING] = "running", [STATE_REBOOTING] = "rebooting",
@@ -39,25 +44,59 @@ static void time_format(char *out, size_t size)
     snprintf(out, size, "%s.%03dZ", seconds, (int)(now.tv_usec / 1000));
 }
 
-void report_state(enum state state, const char *detail)
+static void json_print(enum state state, const char *detail, json_t *cache)
 {
-    if (!as_json) {
-        if (detail != NULL)
-            printf("state: %s (%s)\n", words[state], detail);
-        else
-            printf("state: %s\n", words[state]);
-        fflush(stdout);
-        return;
-    }
     char stamp[64];
     time_format(stamp, sizeof(stamp));
-    json_t *object =
-        json_pack("{s:s, s:s, s:s*}", "time", stamp, "state", words[state], "detail", detail);
+    json_t *object = json_pack("{s:s, s:s, s:s*, s:O*}", "time", stamp, "state", words[state],
+                               "detail", detail, "cache", cache);
     CLEANUP_FREE char *line = object != NULL ? json_dumps(object, JSON_COMPACT) : NULL;
     if (line != NULL)
         puts(line);
     fflush(stdout);
     json_decref(object);
+}
+
+static void text_print(enum state state, const char *detail)
+{
+    if (detail != NULL)
+        printf("state: %s (%s)\n", words[state], detail);
+    else
+        printf("state: %s\n", words[state]);
+    fflush(stdout);
+}
+
+void report_state(enum state state, const char *detail)
+{
+    if (as_json)
+        json_print(state, detail, NULL);
+    else
+        text_print(state, detail);
+}
+
+static json_int_t figure(const json_t *cache, const char *name)
+{
+    return json_integer_value(json_object_get(cache, name));
+}
+
+void report_end(enum state state, const char *detail, const char *stats)
+{
+    CLEANUP_BUF struct cr_buf text = CR_BUF_INIT(STATS_BYTES_MAX);
+    json_t *cache = cr_file_read(AT_FDCWD, stats, &text) == 0
+                        ? json_loadb((const char *)text.data, text.len, 0, NULL)
+                        : NULL;
+    if (!as_json && cache != NULL)
+        printf("cache: %" JSON_INTEGER_FORMAT " bytes read, %" JSON_INTEGER_FORMAT
+               " received; %" JSON_INTEGER_FORMAT " chunks fetched, %" JSON_INTEGER_FORMAT
+               " from older versions, %" JSON_INTEGER_FORMAT " by delta\n",
+               figure(cache, "read_bytes"), figure(cache, "received_bytes"),
+               figure(cache, "pulled_chunks"), figure(cache, "old_chunks"),
+               figure(cache, "delta_chunks"));
+    if (as_json)
+        json_print(state, detail, cache);
+    else
+        text_print(state, detail);
+    json_decref(cache);
 }
 
 void report_warning(const char *format, ...)

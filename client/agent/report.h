@@ -29,6 +29,13 @@ void report_use_json(bool json);
 /* One line; `detail` may be NULL. */
 void report_state(enum state state, const char *detail);
 
+/*
+ * The last state, and how the session read its disk: the figures in the file `stats` that
+ * carrel-blockd wrote when it ended, which may be missing. As JSON they are the member "cache"; as
+ * text a line of the most telling ones goes before.
+ */
+void report_end(enum state state, const char *detail, const char *stats);
+
 void report_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* The state's word, as printed. */

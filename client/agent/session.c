@@ -46,6 +46,7 @@ struct session {
     struct rundir run;
     struct overlay overlay;
     struct blockd_options blockd_options;
+    char stats[PATH_MAX];
     struct blockd blockd;
     struct vm *vm;
     int signal_fd;
@@ -384,12 +385,15 @@ static int session_open(struct session *session, struct cr_error *err)
     int r = rundir_open(options->run_dir, &session->run, err);
     if (r < 0)
         return r;
+    snprintf(session->stats, sizeof(session->stats), "%s/stats.json", options->cache);
     session->blockd_options = (struct blockd_options){
         .program = options->blockd,
         .server = options->server,
         .cache = options->cache,
         .pki = options->pki,
         .trust = options->trust,
+        .deltas = options->deltas,
+        .stats = session->stats,
         .socket = session->run.nbd_socket,
         .pidfile = session->run.blockd_pidfile,
     };
@@ -446,8 +450,8 @@ int session_run(const struct session_options *options, struct cr_error *err)
     if (r == 0 && closed < 0)
         r = cr_error_set(err, closed, "%s", close_error.text);
     if (r < 0)
-        report_state(STATE_FAILED, err->text);
+        report_end(STATE_FAILED, err->text, session.stats);
     else
-        report_state(STATE_STOPPED, session.end);
+        report_end(STATE_STOPPED, session.end, session.stats);
     return r;
 }

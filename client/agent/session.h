@@ -20,6 +20,7 @@ struct session_options {
     const char *cache;
     const char *pki;     /* NULL: none */
     const char *trust;   /* folder of signed metadata; NULL: none */
+    const char *deltas;  /* "yes" or "no"; NULL: what carrel-blockd does by itself */
     const char *run_dir; /* NULL: the default */
     const char *blockd;  /* the program */
     const char *keep;    /* --overlay-keep, NULL: the overlay is thrown away */

@@ -31,6 +31,7 @@ command_line walk; sentence 2 "unknown command 'walk'"
 command_line run --image x --cache /tmp; sentence 2 'name it with --server'
 command_line run --server x --cache /tmp; sentence 2 'name it with --image'
 command_line run --server x --image x; sentence 2 'name it with --cache'
+command_line run --server x --image x --cache x --deltas maybe; sentence 2 "--deltas is neither"
 command_line run --color; sentence 2 "option '--color' is unknown"
 command_line run --server; sentence 2 "option '--server' needs a value"
 command_line run --server x --image 'a/b' --cache "$cache"; sentence 1 "'a/b'"

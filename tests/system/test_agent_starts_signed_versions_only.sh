@@ -30,6 +30,15 @@ agent_start
 starts_from tiny@1
 ! grep -q 'signed metadata' "$log" || fail "a warning too many: $(cat "$log")"
 
+# What the image service is told on the way, and its figures at the end of the session.
+agent_start --json --deltas no
+eventually 60 "the machine" said "$out" '"running"' 1
+tr '\0' ' ' <"/proc/$(cat "$run/blockd.pid")/cmdline" | grep -q 'deltas=no' || fail "--deltas is not passed on"
+kill -TERM "$agent_pid"
+agent_ends 0
+jq -es '.[-1] | .state == "stopped" and .cache.version == "tiny@1" and .cache.reads > 0' "$out" \
+    >/dev/null || fail "no figures of the cache: $(cat "$out")"
+
 # Published and not signed; and what the server says of it is worth nothing.
 head -c 1M /dev/zero >other.raw
 printf x | dd of=other.raw conv=notrunc status=none

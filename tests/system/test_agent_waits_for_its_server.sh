@@ -37,3 +37,5 @@ guest_type 'poweroff -f'
 agent_ends 0
 no_overlay
 states_are 'starting (tiny)' running 'stopped (the guest switched itself off)'
+said "$out" '^cache: [1-9][0-9]* bytes read, [1-9][0-9]* received; [1-9][0-9]* chunks fetched, 0 from' 1 ||
+    fail "no figures of the cache at the end: $(cat "$out")"
