@@ -101,6 +101,15 @@
 #define CR_DESKTOP_CPUS_MAX       255U
 #define CR_SOCKET_PATH_BYTES_MAX  107U /* the kernel's: sizeof(sun_path) - 1 */
 
+/* Policies and leases, which the server signs for seats, and what waits to be sent to it. */
+#define CR_POLICY_BYTES_MAX      (64 * CR_KIB)
+#define CR_POLICY_KEYS_MAX       8U
+#define CR_POLICY_USB_RULES_MAX  256U
+#define CR_POLICY_LEASE_DAYS_MAX 366U
+#define CR_LEASE_CLOCK_SLACK_S   300
+#define CR_SPOOL_ENTRY_BYTES_MAX (64 * CR_KIB)
+#define CR_SPOOL_ENTRIES_MAX     100000U
+
 /* Recipes of images, what their steps may use and say, and the record of a build. */
 #define CR_RECIPE_BYTES_MAX           (64 * CR_KIB)
 #define CR_RECIPE_LINE_BYTES_MAX      4096U
