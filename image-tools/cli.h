@@ -65,6 +65,7 @@ enum option_key {
     OPT_REPAIR,
     OPT_FROM,
     OPT_STEPS,
+    OPT_CAPTURE,
     OPT_COUNT,
 };
 

@@ -105,11 +105,13 @@ int cmd_pki_issue(struct cli *cli, struct cr_error *err)
     bool server = cli_has(cli, OPT_SERVER);
     if (server == cli_has(cli, OPT_CLIENT))
         return cr_error_set(err, -EINVAL, "say for whom: --server NAME[,NAME] or --client NAME");
+    if (server && cli_has(cli, OPT_CAPTURE))
+        return cr_error_set(err, -EINVAL, "option '--capture' is for clients: add --client NAME");
     int r = validity_take(cli, CERT_DAYS, &validity, err);
     if (r == 0)
         r = server ? server_issue(cli, &validity, &issued, err)
-                   : cr_pki_client_issue(cli->operands[0], cli->values[OPT_CLIENT], &validity,
-                                         &issued, err);
+                   : cr_pki_client_issue(cli->operands[0], cli->values[OPT_CLIENT],
+                                         cli_has(cli, OPT_CAPTURE), &validity, &issued, err);
     if (r < 0)
         return r;
     if (cli_has(cli, OPT_JSON))

@@ -121,6 +121,7 @@ static const struct option pki_init_options[] = {
 static const struct option pki_issue_options[] = {
     {OPT_SERVER, "server", "NAME[,NAME]", "for a server with these DNS names and IP addresses"},
     {OPT_CLIENT, "client", "NAME", "for a client, such as a seat"},
+    {OPT_CAPTURE, "capture", NULL, "the client may publish images through carrel-syncd"},
     {OPT_DAYS, "days", "N", "how long the certificate is valid (default: 825)"},
     {OPT_NOT_BEFORE, "not-before", "DATE", "valid from (default: yesterday)"},
     {OPT_NOT_AFTER, "not-after", "DATE", "valid until, instead of --days"},

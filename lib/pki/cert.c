@@ -66,14 +66,20 @@ static bool extensions_add(X509 *x509, X509 *issuer, const struct cr_cert_spec *
            extension_add(x509, &context, NID_subject_alt_name, spec->alternative_names);
 }
 
+static bool name_add(X509_NAME *name, const char *field, const char *text)
+{
+    return text == NULL || X509_NAME_add_entry_by_txt(name, field, MBSTRING_UTF8,
+                                                      (const unsigned char *)text, -1, -1, 0) == 1;
+}
+
 static bool x509_fill(const struct cr_cert_spec *spec, const struct cr_cert *issuer,
                       const struct cr_cert *cert)
 {
     X509 *x509 = cert->x509, *by = issuer != NULL ? issuer->x509 : x509;
     X509_NAME *name = X509_get_subject_name(x509);
     return X509_set_version(x509, X509_VERSION_3) == 1 && serial_set(x509) &&
-           X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8,
-                                      (const unsigned char *)spec->common_name, -1, -1, 0) == 1 &&
+           name_add(name, "OU", spec->organizational_unit) &&
+           name_add(name, "CN", spec->common_name) &&
            X509_set_issuer_name(x509, X509_get_subject_name(by)) == 1 &&
            ASN1_TIME_set(X509_getm_notBefore(x509), (time_t)spec->validity.not_before_s) != NULL &&
            ASN1_TIME_set(X509_getm_notAfter(x509), (time_t)spec->validity.not_after_s) != NULL &&

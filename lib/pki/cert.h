@@ -19,7 +19,8 @@ void cr_cert_done(struct cr_cert *cert);
  * checked before.
  */
 struct cr_cert_spec {
-    const char *common_name; /* at most 64 bytes */
+    const char *common_name;         /* at most 64 bytes */
+    const char *organizational_unit; /* NULL = without */
     const char *basic_constraints, *key_usage;
     const char *extended_key_usage, *alternative_names; /* NULL = without */
     struct cr_pki_validity validity;

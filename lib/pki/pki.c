@@ -14,8 +14,6 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
-#define COMMON_NAME_MAX 64U /* RFC 5280, ub-common-name */
-
 /* --- a folder that appears whole or not at all ------------------------------------------------ */
 
 struct folder {
@@ -250,17 +248,17 @@ int cr_pki_server_issue(const char *dir, const char *const *names, size_t count,
     if (asprintf(&path, "%s/server", dir) < 0)
         return cr_error_errno(err, -ENOMEM, "cannot issue a certificate");
     struct cr_cert_spec spec = {.common_name =
-                                    strlen(names[0]) <= COMMON_NAME_MAX ? names[0] : "server",
+                                    strlen(names[0]) <= CR_CLIENT_NAME_MAX ? names[0] : "server",
                                 .extended_key_usage = "serverAuth",
                                 .alternative_names = (const char *)list.data,
                                 .validity = *validity};
     return issue(dir, path, "server", &spec, ret_issued, err);
 }
 
-static bool client_name_is_valid(const char *name)
+bool cr_pki_client_name_valid(const char *name)
 {
     size_t len = strlen(name);
-    if (len == 0 || len > COMMON_NAME_MAX || !isalnum((unsigned char)name[0]))
+    if (len == 0 || len > CR_CLIENT_NAME_MAX || !isalnum((unsigned char)name[0]))
         return false;
     for (size_t i = 1; i < len; i++)
         if (!isalnum((unsigned char)name[i]) && strchr("._-", name[i]) == NULL)
@@ -268,15 +266,16 @@ static bool client_name_is_valid(const char *name)
     return true;
 }
 
-int cr_pki_client_issue(const char *dir, const char *name, const struct cr_pki_validity *validity,
-                        struct cr_pki_issued *ret_issued, struct cr_error *err)
+int cr_pki_client_issue(const char *dir, const char *name, bool may_capture,
+                        const struct cr_pki_validity *validity, struct cr_pki_issued *ret_issued,
+                        struct cr_error *err)
 {
     CLEANUP_FREE char *path = NULL, *above = NULL;
-    if (!client_name_is_valid(name))
+    if (!cr_pki_client_name_valid(name))
         return cr_error_set(err, -EINVAL,
                             "'%.100s' is not a client's name: use 1 to %u letters, digits, '.', "
                             "'_', '-', a letter or digit first",
-                            name, COMMON_NAME_MAX);
+                            name, CR_CLIENT_NAME_MAX);
     if (asprintf(&above, "%s/clients", dir) < 0 || asprintf(&path, "%s/%s", above, name) < 0)
         return cr_error_errno(err, -ENOMEM, "cannot issue a certificate");
     struct cr_cert ca = {0}; /* without a CA no folder is left behind */
@@ -287,7 +286,9 @@ int cr_pki_client_issue(const char *dir, const char *name, const struct cr_pki_v
     r = cr_dir_make(AT_FDCWD, above, 0755);
     if (r < 0)
         return cr_error_errno(err, r, "cannot make the folder '%s'", above);
-    struct cr_cert_spec spec = {
-        .common_name = name, .extended_key_usage = "clientAuth", .validity = *validity};
+    struct cr_cert_spec spec = {.common_name = name,
+                                .organizational_unit = may_capture ? CR_CLIENT_CAPTURES : NULL,
+                                .extended_key_usage = "clientAuth",
+                                .validity = *validity};
     return issue(dir, path, "client", &spec, ret_issued, err);
 }

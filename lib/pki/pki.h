@@ -15,8 +15,14 @@
 
 #include "lib/base/error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#define CR_CLIENT_NAME_MAX 64U /* RFC 5280, ub-common-name */
+
+/* The organizational unit of the certificates whose holders may publish images through a server. */
+#define CR_CLIENT_CAPTURES "capture"
 
 /* Seconds since 1970, UTC. */
 struct cr_pki_validity {
@@ -41,7 +47,10 @@ int cr_pki_server_issue(const char *dir, const char *const *names, size_t count,
                         const struct cr_pki_validity *validity, struct cr_pki_issued *ret_issued,
                         struct cr_error *err);
 
-/* The same for the client `name`: 1 to 64 letters, digits, '.', '_', '-', a letter or digit first.
- */
-int cr_pki_client_issue(const char *dir, const char *name, const struct cr_pki_validity *validity,
-                        struct cr_pki_issued *ret_issued, struct cr_error *err);
+/* May a client be called so? 1 to 64 letters, digits, '.', '_', '-', a letter or digit first. */
+bool cr_pki_client_name_valid(const char *name);
+
+/* The same for the client `name`; `may_capture`: its certificate says CR_CLIENT_CAPTURES. */
+int cr_pki_client_issue(const char *dir, const char *name, bool may_capture,
+                        const struct cr_pki_validity *validity, struct cr_pki_issued *ret_issued,
+                        struct cr_error *err);

@@ -3,7 +3,7 @@
 #include "lib/base/mem.h"
 #include "lib/net/https.h"
 #include "lib/rados/rados.h"
-#include "server/chunkd/listener.h"
+#include "lib/serve/listener.h"
 #include "server/chunkd/log.h"
 #include "server/chunkd/options.h"
 #include "server/chunkd/service.h"
@@ -24,10 +24,10 @@ struct program {
     struct options options;
     struct server server;
     struct service *service, *metrics;
-    struct listener listeners[LISTEN_MAX + 1]; /* the last one, if any, is for metrics */
+    struct cr_listener listeners[LISTEN_MAX + 1]; /* the last one, if any, is for metrics */
     unsigned listener_count;
     bool has_metrics;
-    struct tls_files files;
+    struct cr_tls_files files;
     int signal_fd;
 };
 
@@ -64,8 +64,8 @@ static int listeners_open(struct program *program, struct cr_error *err)
 {
     const struct options *options = &program->options;
     for (unsigned i = 0; i < options->listen_count; i++) {
-        struct listener *listener = &program->listeners[program->listener_count];
-        int r = listener_open(options->listen[i], listener, err);
+        struct cr_listener *listener = &program->listeners[program->listener_count];
+        int r = cr_listener_open(options->listen[i], listener, err);
         if (r < 0)
             return r;
         program->listener_count++;
@@ -77,8 +77,8 @@ static int listeners_open(struct program *program, struct cr_error *err)
     }
     if (options->metrics_listen == NULL)
         return 0;
-    struct listener *listener = &program->listeners[program->listener_count];
-    int r = listener_open(options->metrics_listen, listener, err);
+    struct cr_listener *listener = &program->listeners[program->listener_count];
+    int r = cr_listener_open(options->metrics_listen, listener, err);
     if (r < 0)
         return r;
     program->listener_count++;
@@ -149,7 +149,7 @@ static int program_start(struct program *program, struct cr_error *err)
     const struct options *options = &program->options;
     int r = signals_prepare(&program->signal_fd, err);
     if (r == 0 && !options->no_tls)
-        r = tls_files_read(options->pki, &program->files, err);
+        r = cr_tls_files_read(options->pki, &program->files, err);
     if (r == 0)
         r = listeners_open(program, err);
     if (r == 0)
@@ -256,7 +256,7 @@ static unsigned drain(struct program *program)
     atomic_store(&server->draining, true);
     for (unsigned i = 0; i < program->listener_count; i++)
         if (!program->has_metrics || i != program->listener_count - 1)
-            listener_close(&program->listeners[i]);
+            cr_listener_close(&program->listeners[i]);
     log_event("going down: %u requests under way, no new ones",
               atomic_load(&server->metrics.in_flight));
     unsigned left = idle_wait(program, end);
@@ -271,7 +271,7 @@ static unsigned drain(struct program *program)
 static void program_stop(struct program *program)
 {
     for (unsigned i = 0; i < program->listener_count; i++)
-        listener_close(&program->listeners[i]);
+        cr_listener_close(&program->listeners[i]);
     cr_pool_free(program->server.readers); /* its last job may still be handing back a connection */
     service_free(program->service);
     service_free(program->metrics);
@@ -279,7 +279,7 @@ static void program_stop(struct program *program)
     frames_free(program->server.frames);
     cr_store_close(program->server.store);
     heads_free(program->server.heads);
-    tls_files_done(&program->files);
+    cr_tls_files_done(&program->files);
     if (program->server.idle_fd >= 0)
         close(program->server.idle_fd);
     if (program->signal_fd >= 0)

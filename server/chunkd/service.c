@@ -199,7 +199,7 @@ __attribute__((format(printf, 2, 0))) static void explain(void *context, const c
 static int worker_start(struct service *service, struct worker *worker,
                         const struct service_options *options, struct cr_error *err)
 {
-    static char priorities[] = TLS_PRIORITIES;
+    static char priorities[] = CR_TLS_PRIORITIES;
     worker->door.server = service->server;
     worker->door.tls = options->files != NULL;
     struct MHD_OptionItem tls[5] = {{MHD_OPTION_END, 0, NULL}};

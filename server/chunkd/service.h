@@ -9,9 +9,9 @@ struct service;
 
 struct service_options {
     unsigned threads;
-    unsigned connections;          /* of all threads together, at most */
-    const struct tls_files *files; /* NULL = plain HTTP */
-    bool plain_routes_only;        /* /metrics and /healthz */
+    unsigned connections;             /* of all threads together, at most */
+    const struct cr_tls_files *files; /* NULL = plain HTTP */
+    bool plain_routes_only;           /* /metrics and /healthz */
 };
 
 /* Start the threads. `server` is borrowed. Returns 0 or -errno with a sentence. */

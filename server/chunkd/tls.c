@@ -1,60 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "server/chunkd/tls.h"
 
-#include "lib/base/fd.h"
-#include "lib/base/limits.h"
 #include "lib/base/mem.h"
-#include "lib/net/certs.h"
 #include "server/chunkd/log.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <gnutls/gnutls.h>
-#include <gnutls/x509.h>
-#include <limits.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
-
-/* --- files ------------------------------------------------------------------------------------ */
-
-static int pem_read(const char *dir, const char *name, struct cr_buf *buf, struct cr_error *err)
-{
-    char path[PATH_MAX];
-    snprintf(path, sizeof(path), "%s/%s", dir, name);
-    cr_buf_init(buf, CR_PEM_BYTES_MAX);
-    int r = cr_file_read(AT_FDCWD, path, buf);
-    if (r == 0)
-        r = cr_buf_append(buf, "", 1);
-    return r < 0 ? cr_error_errno(err, r, "read '%s'", path) : 0;
-}
-
-int tls_files_read(const char *dir, struct tls_files *ret_files, struct cr_error *err)
-{
-    struct tls_files files = {0};
-    int r = cr_certs_check(dir, CR_CERT_SERVER, err);
-    if (r == 0)
-        r = pem_read(dir, "ca.pem", &files.ca, err);
-    if (r == 0)
-        r = pem_read(dir, "server.pem", &files.cert, err);
-    if (r == 0)
-        r = pem_read(dir, "server-key.pem", &files.key, err);
-    if (r < 0) {
-        tls_files_done(&files);
-        return r;
-    }
-    *ret_files = files;
-    return 0;
-}
-
-void tls_files_done(struct tls_files *files)
-{
-    if (files->key.data != NULL)
-        explicit_bzero(files->key.data, files->key.len);
-    cr_buf_done(&files->ca);
-    cr_buf_done(&files->cert);
-    cr_buf_done(&files->key);
-}
 
 /* --- connections ------------------------------------------------------------------------------ */
 
@@ -124,31 +78,12 @@ static int refuse(gnutls_session_t session, gnutls_alert_description_t alert, co
 static int client_verify(gnutls_session_t session)
 {
     struct visitor *visitor = visitor_of(gnutls_session_get_ptr(session));
-    gnutls_typed_vdata_st purpose = {
-        .type = GNUTLS_DT_KEY_PURPOSE_OID,
-        .data = (unsigned char *)(uintptr_t)GNUTLS_KP_TLS_WWW_CLIENT,
-    };
-    unsigned count = 0, status = 0;
+    gnutls_alert_description_t alert;
     if (visitor == NULL)
         return GNUTLS_E_INTERNAL_ERROR;
-    if (gnutls_certificate_get_peers(session, &count) == NULL || count == 0)
-        return refuse(session, GNUTLS_A_CERTIFICATE_REQUIRED, "it showed no certificate");
-    int r = gnutls_certificate_verify_peers(session, &purpose, 1, &status);
-    if (r < 0)
-        return refuse(session, GNUTLS_A_BAD_CERTIFICATE, gnutls_strerror(r));
-    if (status & (GNUTLS_CERT_SIGNER_NOT_FOUND | GNUTLS_CERT_SIGNER_NOT_CA))
-        return refuse(session, GNUTLS_A_UNKNOWN_CA, "its certificate comes from a foreign CA");
-    if (status & GNUTLS_CERT_EXPIRED)
-        return refuse(session, GNUTLS_A_CERTIFICATE_EXPIRED, "its certificate has expired");
-    if (status & GNUTLS_CERT_NOT_ACTIVATED)
-        return refuse(session, GNUTLS_A_CERTIFICATE_UNKNOWN, "its certificate is not valid yet");
-    if (status & GNUTLS_CERT_REVOKED)
-        return refuse(session, GNUTLS_A_CERTIFICATE_REVOKED, "its certificate was revoked");
-    if (status & GNUTLS_CERT_PURPOSE_MISMATCH)
-        return refuse(session, GNUTLS_A_UNSUPPORTED_CERTIFICATE,
-                      "its certificate was not issued for a client");
-    if (status != 0)
-        return refuse(session, GNUTLS_A_BAD_CERTIFICATE, "its certificate is not valid");
+    const char *why = cr_visitor_refusal(session, &alert);
+    if (why != NULL)
+        return refuse(session, alert, why);
     visitor->trusted = true;
     return 0;
 }

@@ -2,28 +2,10 @@
 /* Who may connect: only holders of a certificate for clients that the site's CA has issued. */
 #pragma once
 
-#include "lib/base/buf.h"
-#include "lib/base/error.h"
+#include "lib/serve/visitor.h"
 #include "server/chunkd/server.h"
 
 #include <microhttpd.h>
-
-/*
- * GnuTLS priorities: TLS 1.2 and 1.3 with forward secrecy and AEAD. Chunks are many and their
- * encryption is most of what serving costs, so the server chooses, and AES-128 comes first.
- */
-#define TLS_PRIORITIES                                                                             \
-    "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-RSA:-CIPHER-ALL:+AES-128-GCM:+AES-256-GCM:"       \
-    "+CHACHA20-POLY1305:%SERVER_PRECEDENCE"
-
-/* The PEM texts that libmicrohttpd wants; zero-terminated. */
-struct tls_files {
-    struct cr_buf ca, cert, key;
-};
-
-/* Check and read the folder. Returns as cr_certs_check. */
-int tls_files_read(const char *dir, struct tls_files *ret_files, struct cr_error *err);
-void tls_files_done(struct tls_files *files);
 
 /* Callback of libmicrohttpd for MHD_OPTION_NOTIFY_CONNECTION; `context` is a struct tls_door. */
 struct tls_door {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "server/chunkd/listener.h"
+#include "lib/serve/listener.h"
 
 #include "lib/base/limits.h"
 #include "lib/base/mem.h"
@@ -38,7 +38,7 @@ static int split(const char *text, char *host, size_t host_size, const char **re
     return 0;
 }
 
-static void describe(struct listener *listener)
+static void describe(struct cr_listener *listener)
 {
     struct sockaddr_storage bound = {0};
     socklen_t len = sizeof(bound);
@@ -73,7 +73,7 @@ static int bind_one(const struct addrinfo *info, int *ret_fd)
     return 0;
 }
 
-int listener_open(const char *text, struct listener *ret_listener, struct cr_error *err)
+int cr_listener_open(const char *text, struct cr_listener *ret_listener, struct cr_error *err)
 {
     char host[CR_HOST_BYTES_MAX + 1];
     const char *port;
@@ -94,7 +94,7 @@ int listener_open(const char *text, struct listener *ret_listener, struct cr_err
     int r = getaddrinfo(host, port, &hints, &info);
     if (r != 0)
         return cr_error_set(err, -EINVAL, "listen on '%.100s': %s", text, gai_strerror(r));
-    struct listener listener = {.fd = -1};
+    struct cr_listener listener = {.fd = -1};
     r = bind_one(info, &listener.fd);
     if (all && (r == -EAFNOSUPPORT || r == -EADDRNOTAVAIL)) { /* a machine without IPv6 */
         freeaddrinfo(TAKE_PTR(info));
@@ -118,7 +118,7 @@ int listener_open(const char *text, struct listener *ret_listener, struct cr_err
     return 0;
 }
 
-void listener_close(struct listener *listener)
+void cr_listener_close(struct cr_listener *listener)
 {
     if (listener->fd >= 0)
         close(listener->fd);

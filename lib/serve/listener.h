@@ -6,11 +6,11 @@
 
 #include <stdbool.h>
 
-#define LISTENER_TEXT 80
+#define CR_LISTENER_TEXT 80
 
-struct listener {
+struct cr_listener {
     int fd;
-    char address[LISTENER_TEXT]; /* "127.0.0.1:8443", "[::]:8443": what was bound */
+    char address[CR_LISTENER_TEXT]; /* "127.0.0.1:8443", "[::]:8443": what was bound */
     bool loopback;
 };
 
@@ -18,7 +18,7 @@ struct listener {
  * Bind "ADDR:PORT" ("*" or nothing = all addresses, IPv6 in brackets, port 0 = a free one) and
  * listen. Returns 0, -EINVAL (not an address), -EADDRINUSE, or another -errno.
  */
-int listener_open(const char *text, struct listener *ret_listener, struct cr_error *err);
+int cr_listener_open(const char *text, struct cr_listener *ret_listener, struct cr_error *err);
 
 /* Close it; a listener that is closed already is left alone. */
-void listener_close(struct listener *listener);
+void cr_listener_close(struct cr_listener *listener);
