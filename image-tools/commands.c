@@ -182,6 +182,25 @@ static const struct option trust_revoke_options[] = {
     {0},
 };
 
+static const struct option policy_sign_options[] = {
+    {OPT_KEY, "key", "KEY", "the server's key: a file or pkcs11: URI"},
+    TRUST_SECRET,
+    {OPT_DAYS, "days", "N", "how long the policy is valid (default: 365)"},
+    {0},
+};
+
+static const struct option policy_lease_options[] = {
+    {OPT_KEY, "key", "KEY", "the server's key: a file or pkcs11: URI"},
+    TRUST_SECRET,
+    {OPT_DAYS, "days", "N", "how long the seat may start without a server (default: 7)"},
+    {0},
+};
+
+static const struct option policy_show_options[] = {
+    {OPT_KEYS, "keys", "FILE", "the keys that a seat trusts, lines of `carrel policy key`"},
+    {0},
+};
+
 static const struct option gc_options[] = {
     {OPT_DRY_RUN, "dry-run", NULL, "tell what would be done, change nothing"},
     {OPT_GRACE, "grace", "SPAN", "how long what is condemned stays, such as 7d (default: 24h)"},
@@ -253,6 +272,14 @@ const struct command commands[] = {
      cmd_trust_seat},
     {"trust", "verify", "DIR [NAME]", "verify the store's metadata as a seat does", NULL,
      cmd_trust_verify},
+    {"policy", "sign", "FILE OUT", "sign what seats shall be", policy_sign_options,
+     cmd_policy_sign},
+    {"policy", "lease", "CERT NAME[@N] OUT", "let a seat start a version without a server",
+     policy_lease_options, cmd_policy_lease},
+    {"policy", "key", "KEY", "print the line by which seats know a key", trust_key_options,
+     cmd_policy_key},
+    {"policy", "show", "FILE", "verify a policy or lease as a seat does, and show it",
+     policy_show_options, cmd_policy_show},
     {"completion", "bash", "", "print the completion for bash", NULL, cmd_completion_bash},
     {"help", NULL, "[NOUN] [VERB]", "print help", NULL, cmd_help},
     {"internal", "commands", "", NULL, NULL, cmd_internal_commands},

@@ -40,6 +40,10 @@ int cmd_trust_show(struct cli *cli, struct cr_error *err);
 int cmd_trust_seat(struct cli *cli, struct cr_error *err);
 int cmd_trust_verify(struct cli *cli, struct cr_error *err);
 
+int cmd_policy_sign(struct cli *cli, struct cr_error *err);
+int cmd_policy_lease(struct cli *cli, struct cr_error *err);
+int cmd_policy_key(struct cli *cli, struct cr_error *err);
+int cmd_policy_show(struct cli *cli, struct cr_error *err);
 int cmd_completion_bash(struct cli *cli, struct cr_error *err);
 int cmd_help(struct cli *cli, struct cr_error *err);
 
