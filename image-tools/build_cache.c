@@ -3,9 +3,10 @@
 
 #include "image-tools/build_record.h"
 #include "image-tools/head_edit.h"
-#include "image-tools/ingest.h"
+#include "image-tools/progress.h"
 #include "image-tools/stop.h"
 #include "lib/base/mem.h"
+#include "lib/ingest/ingest.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -92,16 +93,17 @@ int build_cache_log(struct cr_store *store, const struct cr_recipe *recipe, cons
 
 /* --- a new result ----------------------------------------------------------------------------- */
 
-static int layer_ingest(struct cli *cli, struct ingest *ingest, struct cr_error *err)
+static int layer_ingest(struct cli *cli, struct cr_ingest *ingest, struct cr_error *err)
 {
-    int r = ingest_scan(ingest, err);
+    int r = cr_ingest_scan(ingest, err);
     if (r < 0)
         return r;
     CLEANUP(progress_cleanup)
     struct progress *progress =
         progress_new(cli, "storing the step", cr_extents_bytes(&ingest->data));
     ingest->progress = progress;
-    r = ingest_run(ingest, cli->disk_threads, err);
+    ingest->progressed = progress_told;
+    r = cr_ingest_run(ingest, cli->disk_threads, err);
     return r < 0 ? r : stop_check(err);
 }
 
@@ -117,8 +119,9 @@ static int layer_publish(struct cli *cli, struct cr_store *store, const struct c
     int r = cr_source_open(result->layer, &options, &source, err);
     if (r < 0)
         return r;
-    CLEANUP(ingest_done)
-    struct ingest ingest = {.source = source, .store = store, .base = result->before};
+    CLEANUP(cr_ingest_done)
+    struct cr_ingest ingest = {
+        .stop = stop_check, .source = source, .store = store, .base = result->before};
     r = cr_publish_begin(store, name->name, cr_source_size_bytes(source), result->before,
                          &ingest.publish, err);
     if (r < 0)

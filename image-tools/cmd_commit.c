@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* carrel image commit NAME OVERLAY */
-#include "image-tools/base.h"
 #include "image-tools/commands.h"
-#include "image-tools/ingest.h"
+#include "image-tools/progress.h"
 #include "image-tools/publish_sign.h"
 #include "image-tools/published.h"
 #include "image-tools/stop.h"
 #include "lib/base/mem.h"
+#include "lib/blk/backing.h"
+#include "lib/ingest/ingest.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -39,7 +40,7 @@ static int base_find(const struct cli *cli, const char *backing, struct cr_ref *
                             "'%s' is not an overlay: it has no backing file; `carrel image import "
                             "%s %s` makes a version of a whole disk",
                             overlay, name, overlay);
-    bool told = base_from_backing(backing, &found);
+    bool told = cr_backing_ref(backing, &found);
     if (!told && said.number == 0)
         return cr_error_set(err, -EINVAL,
                             "the backing file '%.200s' of overlay '%s' does not say which version "
@@ -65,9 +66,9 @@ static int base_find(const struct cli *cli, const char *backing, struct cr_ref *
     return 0;
 }
 
-static int commit_publish(struct cli *cli, struct ingest *ingest, struct cr_error *err)
+static int commit_publish(struct cli *cli, struct cr_ingest *ingest, struct cr_error *err)
 {
-    int r = ingest_scan(ingest, err);
+    int r = cr_ingest_scan(ingest, err);
     if (r < 0)
         return r;
     char what[CR_NAME_MAX + 32];
@@ -75,7 +76,8 @@ static int commit_publish(struct cli *cli, struct ingest *ingest, struct cr_erro
     CLEANUP(progress_cleanup)
     struct progress *progress = progress_new(cli, what, cr_extents_bytes(&ingest->data));
     ingest->progress = progress;
-    r = ingest_run(ingest, cli->disk_threads, err);
+    ingest->progressed = progress_told;
+    r = cr_ingest_run(ingest, cli->disk_threads, err);
     return r < 0 ? r : stop_check(err);
 }
 
@@ -115,8 +117,8 @@ int cmd_image_commit(struct cli *cli, struct cr_error *err)
     if (r < 0)
         return r;
 
-    CLEANUP(ingest_done)
-    struct ingest ingest = {.source = source, .store = store, .base = base};
+    CLEANUP(cr_ingest_done)
+    struct cr_ingest ingest = {.stop = stop_check, .source = source, .store = store, .base = base};
     r = cr_publish_begin(store, name.name, cr_source_size_bytes(source), base, &ingest.publish,
                          err);
     if (r < 0)

@@ -2,12 +2,13 @@
 /* carrel image import NAME FILE */
 #include "image-tools/commands.h"
 #include "image-tools/free_space.h"
-#include "image-tools/ingest.h"
 #include "image-tools/output.h"
+#include "image-tools/progress.h"
 #include "image-tools/publish_sign.h"
 #include "image-tools/published.h"
 #include "image-tools/stop.h"
 #include "lib/base/mem.h"
+#include "lib/ingest/ingest.h"
 
 #include <errno.h>
 
@@ -30,10 +31,10 @@ static int parent_take(const struct cli *cli, struct cr_store *store, struct cr_
     return r;
 }
 
-static int import_publish(struct cli *cli, struct ingest *ingest, struct cr_trim_report *report,
+static int import_publish(struct cli *cli, struct cr_ingest *ingest, struct cr_trim_report *report,
                           struct cr_error *err)
 {
-    int r = ingest_scan(ingest, err);
+    int r = cr_ingest_scan(ingest, err);
     if (r == 0 && !cli_has(cli, OPT_NO_TRIM))
         r = free_space_leave_out(cli, ingest, cli->operands[1], report, err);
     if (r < 0)
@@ -43,7 +44,8 @@ static int import_publish(struct cli *cli, struct ingest *ingest, struct cr_trim
     CLEANUP(progress_cleanup)
     struct progress *progress = progress_new(cli, what, cr_extents_bytes(&ingest->data));
     ingest->progress = progress;
-    r = ingest_run(ingest, cli->disk_threads, err);
+    ingest->progressed = progress_told;
+    r = cr_ingest_run(ingest, cli->disk_threads, err);
     return r < 0 ? r : stop_check(err);
 }
 
@@ -69,7 +71,8 @@ int cmd_image_import(struct cli *cli, struct cr_error *err)
     if (r < 0)
         return r;
     CLEANUP(cr_trim_report_done) struct cr_trim_report report = {0};
-    CLEANUP(ingest_done) struct ingest ingest = {.source = source, .store = store};
+    CLEANUP(cr_ingest_done)
+    struct cr_ingest ingest = {.stop = stop_check, .source = source, .store = store};
     r = cr_publish_begin(store, name.name, cr_source_size_bytes(source), NULL, &ingest.publish,
                          err);
     if (r < 0)

@@ -5,7 +5,7 @@
 #include "lib/base/num.h"
 #include "lib/blk/rbd.h"
 
-int free_space_leave_out(const struct cli *cli, struct ingest *ingest, const char *path,
+int free_space_leave_out(const struct cli *cli, struct cr_ingest *ingest, const char *path,
                          struct cr_trim_report *ret_report, struct cr_error *err)
 {
     CLEANUP_EXTENTS struct cr_extents free_space = {0};
@@ -21,7 +21,7 @@ int free_space_leave_out(const struct cli *cli, struct ingest *ingest, const cha
             fprintf(stderr, "carrel: note: free space is kept as it is: %s\n", why.text);
         return 0;
     }
-    return ingest_leave_out(ingest, &free_space, err);
+    return cr_ingest_leave_out(ingest, &free_space, err);
 }
 
 json_t *free_space_json(const struct cr_trim_report *report)

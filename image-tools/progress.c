@@ -158,6 +158,11 @@ void progress_add(struct progress *progress, uint64_t bytes)
         atomic_fetch_add_explicit(&progress->done, bytes, memory_order_relaxed);
 }
 
+void progress_told(void *progress, uint64_t bytes)
+{
+    progress_add(progress, bytes);
+}
+
 void progress_free(struct progress *p)
 {
     if (p == NULL)

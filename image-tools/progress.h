@@ -19,6 +19,9 @@ struct progress *progress_new(const struct cli *cli, const char *what, uint64_t 
 /* So many bytes more are done. Thread-safe. */
 void progress_add(struct progress *progress, uint64_t bytes);
 
+/* The same, for those who know it as a pointer only. */
+void progress_told(void *progress, uint64_t bytes);
+
 /* Wipe the bar and free. */
 void progress_free(struct progress *progress);
 void progress_cleanup(struct progress **progress);

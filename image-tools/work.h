@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* One job cut into numbered pieces, done by several threads. */
+/* One job cut into numbered pieces, which Ctrl-C ends (lib/base/work.h). */
 #pragma once
 
-#include "lib/base/error.h"
+#include "image-tools/stop.h"
+#include "lib/base/work.h"
 
-#include <stdint.h>
-
-/* Do piece `index`; `worker` (0 .. threads-1) tells whose buffers and connection to use. */
-typedef int work_fn(void *context, unsigned worker, uint64_t index, struct cr_error *err);
-
-/*
- * Run `piece` for 0 .. count-1, each once, in rising order as threads become free. The first error
- * ends the run and is returned with its sentence; a stop that was asked for ends it with
- * -ECANCELED.
- */
-int work_run(unsigned threads, uint64_t count, work_fn *piece, void *context, struct cr_error *err);
+/* As cr_work_run; a stop that was asked for ends it with -ECANCELED. */
+static inline int work_run(unsigned threads, uint64_t count, cr_work_fn *piece, void *context,
+                           struct cr_error *err)
+{
+    return cr_work_run(threads, count, piece, context, stop_check, err);
+}

@@ -4,6 +4,7 @@
 #include "lib/base/mem.h"
 #include "lib/base/who.h"
 #include "lib/image/idset.h"
+#include "lib/store/append.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -430,33 +431,6 @@ static int content_store(struct cr_publish *p, struct cr_version_info *info, str
     return r;
 }
 
-/* The one step that makes the version exist. */
-static int head_advance(struct cr_publish *p, struct cr_version_info *info, struct cr_error *err)
-{
-    struct cr_head head = {0};
-    struct cr_id hash, *expected = NULL;
-    int r = cr_store_head_read(p->store, p->name, &head, &hash, err);
-    if (r == 0)
-        expected = &hash;
-    else if (r == -ENOENT)
-        snprintf(head.name, sizeof(head.name), "%s", p->name);
-    else
-        return r;
-    CLEANUP_BUF struct cr_buf bytes = CR_BUF_INIT(CR_HEAD_BYTES_MAX);
-    r = cr_head_add(&head, info, &info->number);
-    if (r == -ENOSPC)
-        cr_error_set(err, r, "image '%s' has %u versions, the most it can have: remove some",
-                     p->name, CR_HEAD_VERSIONS_MAX);
-    else if (r == 0 && (r = cr_head_format(&head, &bytes)) == -EINVAL)
-        cr_error_set(err, r, "publishing image '%s': the message is not UTF-8 text", p->name);
-    else if (r < 0)
-        cr_error_errno(err, r, "publishing image '%s'", p->name);
-    if (r == 0)
-        r = p->store->ops->head_set(p->store, p->name, expected, bytes.data, bytes.len, err);
-    cr_head_done(&head);
-    return r;
-}
-
 static int note_take(const struct cr_publish_note *note, struct cr_version_info *info,
                      struct cr_error *err)
 {
@@ -480,24 +454,40 @@ static int note_take(const struct cr_publish_note *note, struct cr_version_info 
     return 0;
 }
 
-int cr_publish_commit(struct cr_publish *publish, const struct cr_publish_note *note,
-                      struct cr_version_info *ret_info, struct cr_publish_stat *ret_stat,
-                      struct cr_error *err)
+static int publish_content(struct cr_publish *p, const struct cr_publish_note *note,
+                           struct cr_version_info *ret_info, struct cr_error *err)
 {
-    CLEANUP(publish_cleanup) struct cr_publish *p = publish;
     int r = atomic_load(&p->failed);
     if (r < 0)
         return cr_error_set(err, r, "%s", p->err.text);
     struct cr_version_info info = {.disk_bytes = p->manifest.disk_bytes,
                                    .created_s = (int64_t)time(NULL)};
     r = note_take(note, &info, err);
-    if (r < 0)
-        return r;
-    r = content_store(p, &info, err);
+    if (r == 0)
+        r = content_store(p, &info, err);
     if (r < 0)
         return r;
     info.stored_bytes = p->stat.stored_bytes + (note != NULL ? note->stored_before : 0);
-    r = head_advance(p, &info, err);
+    *ret_info = info;
+    return 0;
+}
+
+int cr_publish_content(struct cr_publish *publish, const struct cr_publish_note *note,
+                       struct cr_version_info *ret_info, struct cr_error *err)
+{
+    CLEANUP(publish_cleanup) struct cr_publish *p = publish;
+    return publish_content(p, note, ret_info, err);
+}
+
+int cr_publish_commit(struct cr_publish *publish, const struct cr_publish_note *note,
+                      struct cr_version_info *ret_info, struct cr_publish_stat *ret_stat,
+                      struct cr_error *err)
+{
+    CLEANUP(publish_cleanup) struct cr_publish *p = publish;
+    struct cr_version_info info;
+    int r = publish_content(p, note, &info, err);
+    if (r == 0)
+        r = cr_store_head_append(p->store, p->name, &info, err);
     if (r < 0)
         return r;
     *ret_info = info;

@@ -54,5 +54,12 @@ int cr_publish_commit(struct cr_publish *publish, const struct cr_publish_note *
                       struct cr_version_info *ret_info, struct cr_publish_stat *ret_stat,
                       struct cr_error *err);
 
+/*
+ * The same without the head: whoever can set it (a server that this store sends to) makes the
+ * version of it. `ret_info` has everything but a number.
+ */
+int cr_publish_content(struct cr_publish *publish, const struct cr_publish_note *note,
+                       struct cr_version_info *ret_info, struct cr_error *err);
+
 /* Give up: nothing becomes visible. Takes NULL. */
 void cr_publish_abort(struct cr_publish *publish);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "image-tools/base.h"
+#include "lib/blk/backing.h"
 
 #include "lib/base/mem.h"
 
@@ -61,7 +61,7 @@ static bool ref_from_json(const char *text, struct cr_ref *ret_ref)
     return found;
 }
 
-bool base_from_backing(const char *backing, struct cr_ref *ret_ref)
+bool cr_backing_ref(const char *backing, struct cr_ref *ret_ref)
 {
     static const char old_style[] = ":exportname=";
     const char *name = strstr(backing, old_style);

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include "image-tools/ingest.h"
+#include "lib/ingest/ingest.h"
 
-#include "image-tools/cli.h"
-#include "image-tools/stop.h"
-#include "image-tools/work.h"
 #include "lib/base/mem.h"
 
 #include <errno.h>
@@ -20,7 +17,7 @@
  */
 #define READ_GAP_BYTES (32 * CR_KIB)
 
-void ingest_done(struct ingest *ingest)
+void cr_ingest_done(struct cr_ingest *ingest)
 {
     cr_extents_done(&ingest->data);
     cr_extents_done(&ingest->zeros);
@@ -30,8 +27,8 @@ void ingest_done(struct ingest *ingest)
 
 static int scan_extent(void *context, uint64_t offset, uint64_t len, enum cr_extent_kind kind)
 {
-    struct ingest *ingest = context;
-    if (stop_requested())
+    struct cr_ingest *ingest = context;
+    if (ingest->stop != NULL && ingest->stop(NULL) < 0)
         return -ECANCELED;
     if (kind == CR_EXTENT_DATA)
         return cr_extents_add(&ingest->data, offset, len);
@@ -40,17 +37,18 @@ static int scan_extent(void *context, uint64_t offset, uint64_t len, enum cr_ext
     return 0;
 }
 
-int ingest_scan(struct ingest *ingest, struct cr_error *err)
+int cr_ingest_scan(struct cr_ingest *ingest, struct cr_error *err)
 {
     int r = cr_source_extents(ingest->source, 0, 0, cr_source_size_bytes(ingest->source),
                               scan_extent, ingest, err);
-    if (r < 0 && stop_requested())
-        return stop_check(err);
+    int stopped = r < 0 && ingest->stop != NULL ? ingest->stop(err) : 0;
+    if (stopped < 0)
+        return stopped;
     return r == -ENOMEM ? cr_error_errno(err, r, "cannot list the data of the image") : r;
 }
 
-int ingest_leave_out(struct ingest *ingest, const struct cr_extents *free_space,
-                     struct cr_error *err)
+int cr_ingest_leave_out(struct cr_ingest *ingest, const struct cr_extents *free_space,
+                        struct cr_error *err)
 {
     struct cr_extents kept = {0};
     int r = 0;
@@ -81,7 +79,7 @@ struct worker_buffers {
 };
 
 struct run {
-    struct ingest *ingest;
+    struct cr_ingest *ingest;
     uint64_t disk_bytes;
     struct worker_buffers *buffers; /* one for each worker */
 };
@@ -148,7 +146,7 @@ static unsigned piece_touched(const struct window *piece, const struct cr_extent
 }
 
 /* The base's bytes of chunk `index`, zeros behind its end. */
-static int base_chunk_read(const struct ingest *ingest, uint64_t index, uint8_t *bytes,
+static int base_chunk_read(const struct cr_ingest *ingest, uint64_t index, uint8_t *bytes,
                            struct cr_error *err)
 {
     memset(bytes, 0, CR_CHUNK_BYTES);
@@ -166,8 +164,8 @@ static int base_chunk_read(const struct ingest *ingest, uint64_t index, uint8_t 
  * Where the data ranges are silent the base speaks, except where zeros were written. `bytes` are
  * those of the window `chunk`, `index` is its number.
  */
-static int chunk_complete(const struct ingest *ingest, const struct window *chunk, uint64_t index,
-                          uint8_t *bytes, uint8_t *base_bytes, struct cr_error *err)
+static int chunk_complete(const struct cr_ingest *ingest, const struct window *chunk,
+                          uint64_t index, uint8_t *bytes, uint8_t *base_bytes, struct cr_error *err)
 {
     size_t d = extents_find(&ingest->data, chunk->offset);
     size_t z = extents_find(&ingest->zeros, chunk->offset);
@@ -200,7 +198,7 @@ static int chunk_complete(const struct ingest *ingest, const struct window *chun
 static int piece_publish(struct run *run, unsigned worker, const struct window *piece,
                          struct worker_buffers *buffers, struct cr_error *err)
 {
-    struct ingest *ingest = run->ingest;
+    struct cr_ingest *ingest = run->ingest;
     unsigned touched = piece_touched(piece, &ingest->data) | piece_touched(piece, &ingest->zeros);
     for (unsigned n = 0; n < PIECE_CHUNKS; n++) {
         if ((touched >> n & 1) == 0)
@@ -211,7 +209,9 @@ static int piece_publish(struct run *run, unsigned worker, const struct window *
         uint8_t *bytes = buffers->piece + (size_t)n * CR_CHUNK_BYTES;
         int r = chunk_complete(ingest, &chunk, index, bytes, buffers->base, err);
         if (r == 0)
-            r = cr_publish_chunk(ingest->publish, worker, index, bytes, err);
+            r = ingest->chunk != NULL
+                    ? ingest->chunk(ingest->chunk_context, worker, index, bytes, err)
+                    : cr_publish_chunk(ingest->publish, worker, index, bytes, err);
         if (r < 0)
             return r;
     }
@@ -234,12 +234,13 @@ static int slice_run(void *context, unsigned worker, uint64_t index, struct cr_e
             r = piece_publish(run, worker, &piece, buffers, err);
         if (r < 0)
             return r;
-        progress_add(run->ingest->progress, read_bytes);
+        if (run->ingest->progressed != NULL)
+            run->ingest->progressed(run->ingest->progress, read_bytes);
     }
     return 0;
 }
 
-int ingest_run(struct ingest *ingest, unsigned threads, struct cr_error *err)
+int cr_ingest_run(struct cr_ingest *ingest, unsigned threads, struct cr_error *err)
 {
     CLEANUP_FREE struct worker_buffers *buffers = reallocarray(NULL, threads, sizeof(*buffers));
     if (buffers == NULL)
@@ -247,5 +248,5 @@ int ingest_run(struct ingest *ingest, unsigned threads, struct cr_error *err)
     struct run run = {
         .ingest = ingest, .disk_bytes = cr_source_size_bytes(ingest->source), .buffers = buffers};
     uint64_t slices = (run.disk_bytes + SLICE_BYTES - 1) / SLICE_BYTES;
-    return work_run(threads, slices, slice_run, &run, err);
+    return cr_work_run(threads, slices, slice_run, &run, ingest->stop, err);
 }

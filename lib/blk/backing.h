@@ -11,4 +11,4 @@
  * (nbd+unix:///physics@7?socket=..., nbd://host/physics@7), "nbd:...:exportname=physics@7", or
  * QEMU's "json:{...}" with such an export. Returns false when it tells none.
  */
-bool base_from_backing(const char *backing, struct cr_ref *ret_ref);
+bool cr_backing_ref(const char *backing, struct cr_ref *ret_ref);

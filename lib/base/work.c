@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-#include "image-tools/work.h"
-
-#include "image-tools/cli.h"
-#include "image-tools/stop.h"
+#include "lib/base/work.h"
 
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 
 struct work {
-    work_fn *piece;
+    cr_work_fn *piece;
+    cr_work_stop *stop;
     void *context;
     uint64_t count;
     _Atomic uint64_t next;
@@ -31,7 +29,7 @@ static void *worker_run(void *argument)
     while (atomic_load(&work->result) == 0 &&
            (index = atomic_fetch_add(&work->next, 1)) < work->count) {
         struct cr_error err = {0};
-        int r = stop_check(&err);
+        int r = work->stop != NULL ? work->stop(&err) : 0;
         if (r == 0)
             r = work->piece(work->context, worker->number, index, &err);
         int none = 0;
@@ -41,13 +39,15 @@ static void *worker_run(void *argument)
     return NULL;
 }
 
-int work_run(unsigned threads, uint64_t count, work_fn *piece, void *context, struct cr_error *err)
+int cr_work_run(unsigned threads, uint64_t count, cr_work_fn *piece, void *context,
+                cr_work_stop *stop, struct cr_error *err)
 {
-    struct work work = {.piece = piece, .context = context, .count = count, .err = err};
-    struct worker workers[CLI_THREADS_MAX];
+    struct work work = {
+        .piece = piece, .context = context, .stop = stop, .count = count, .err = err};
+    struct worker workers[CR_WORK_THREADS_MAX];
     unsigned started = 0;
-    if (threads > CLI_THREADS_MAX)
-        threads = CLI_THREADS_MAX;
+    if (threads > CR_WORK_THREADS_MAX)
+        threads = CR_WORK_THREADS_MAX;
     if (threads > count)
         threads = count > 0 ? (unsigned)count : 1;
 
