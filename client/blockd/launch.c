@@ -91,6 +91,7 @@ static void command_fill(struct command *command, const struct options *options,
     command_add(command, "patience=", options->patience);
     command_add(command, "deltas=", options->deltas);
     command_add(command, "stats=", options->stats != NULL ? options->stats : stats);
+    command_add(command, "record=", options->record);
     command_add(command, "socket=", options->socket);
     command_add(command, "ready-fd=", ready >= 0 ? ready_fd : NULL);
 }

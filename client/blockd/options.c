@@ -31,6 +31,7 @@ static const struct option_info table[] = {
      "take chunks from older versions in the cache (yes)"},
     {"--pidfile", "PATH", FIELD(pidfile), false, "write the number of the process there"},
     {"--stats", "FILE", FIELD(stats), false, "write figures there at the end (DIR/stats.json)"},
+    {"--record", "FILE", FIELD(record), false, "write every read there, for carrel-bench"},
     {"--verbose", NULL, FIELD(verbose), false, "tell what nbdkit does"},
     {"--help", NULL, FIELD(help), false, "print this and exit"},
     {"--version", NULL, FIELD(version), false, "print the version of the program and exit"},

@@ -7,7 +7,8 @@
 #include <stdbool.h>
 
 struct options {
-    const char *server, *image, *cache, *pki, *trust, *socket, *pidfile, *patience, *deltas, *stats;
+    const char *server, *image, *cache, *pki, *trust, *socket, *pidfile, *patience, *deltas, *stats,
+        *record;
     bool verbose, help, version;
 };
 

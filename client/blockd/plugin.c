@@ -12,6 +12,7 @@
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
+#include "client/blockd/record.h"
 #include "client/blockd/seat.h"
 #include "client/blockd/stats.h"
 #include "lib/base/mem.h"
@@ -36,7 +37,7 @@
 #define PATIENCE_S_DEFAULT 600U
 
 static struct {
-    char *server, *pki, *cache, *trust, *stats, *socket; /* owned */
+    char *server, *pki, *cache, *trust, *stats, *record, *socket; /* owned */
     bool image_given, no_deltas;
     struct cr_ref image;
     uint64_t patience_s;
@@ -59,7 +60,8 @@ static const struct {
 } texts[] = {
     {"server", &config.server, false}, {"pki", &config.pki, true},
     {"cache", &config.cache, true},    {"trust", &config.trust, true},
-    {"stats", &config.stats, true},    {"socket", &config.socket, true},
+    {"stats", &config.stats, true},    {"record", &config.record, true},
+    {"socket", &config.socket, true},
 };
 
 static const struct {
@@ -123,6 +125,7 @@ static int plugin_config_complete(void)
     "deltas=BOOL      Take chunks from older versions in the cache, by deltas too (default "       \
     "yes).\n"                                                                                      \
     "stats=FILE       Written at the end.\n"                                                       \
+    "record=FILE      Every read is written there.\n"                                              \
     "ready-fd=N       Told when the disk is served.\n"                                             \
     "socket=PATH      Removed at the end."
 
@@ -199,6 +202,8 @@ static void plugin_end(void)
 {
     if (seat.disk != NULL && config.stats != NULL && stats_write(&seat, config.stats) < 0)
         say("the statistics cannot be written");
+    if (record_close() < 0)
+        say("the reads cannot all be recorded");
     seat_close(&seat);
     if (config.socket != NULL)
         unlink(config.socket);
@@ -222,6 +227,8 @@ static int plugin_after_fork(void)
         cr_error_errno(&err, r, "cannot start");
     if (r == 0)
         r = seat_open(&seat, &settings, &err);
+    if (r == 0 && config.record != NULL)
+        r = record_open(config.record, &err);
     if (r == 0)
         r = announce(&err);
     if (r == 0)
@@ -294,6 +301,7 @@ static int plugin_pread(void *opaque, void *data, uint32_t len, uint64_t offset,
 {
     (void)opaque, (void)flags;
     struct cr_error err;
+    record_read(offset, len);
     int r = cr_seatdisk_read(seat.disk, data, len, offset, &err);
     return r < 0 ? request_failed(r, &err) : 0;
 }

@@ -135,3 +135,10 @@
 #define CR_IMAGE_LIST_BYTES_MAX (2 + CR_IMAGES_MAX * (CR_NAME_MAX + 3ULL))
 #define CR_HTTP_CONNECTIONS_MAX 100000U
 #define CR_HTTP_THREADS_MAX     256U
+
+/* Recorded boots, and the storm that replays them for many seats. */
+#define CR_TRACE_BYTES_MAX      (64 * CR_MIB)
+#define CR_TRACE_READS_MAX      1000000U
+#define CR_TRACE_READ_BYTES_MAX (64 * CR_MIB) /* of the disk, in one read */
+#define CR_STORM_SEATS_MAX      2000U
+#define CR_METRICS_BYTES_MAX    (1 * CR_MIB) /* what a server says of itself */

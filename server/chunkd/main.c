@@ -290,6 +290,7 @@ int main(int argc, char **argv)
 {
     static struct program program = {.signal_fd = -1, .server.idle_fd = -1};
     struct cr_error err = {0};
+    metrics_begin();
     if (options_parse(argc, argv, &program.options, &err) < 0) {
         log_event("%s", err.text);
         return 2;

@@ -7,9 +7,20 @@
 #include "server/chunkd/server.h"
 
 #include <inttypes.h>
+#include <sys/resource.h>
+#include <time.h>
 
 static const unsigned statuses[METRICS_STATUSES] = {200, 304, 400, 403, 404, 405,
                                                     413, 500, 503, 501, 0};
+
+static double started_s;
+
+void metrics_begin(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    started_s = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
 
 void metrics_answered(struct metrics *metrics, unsigned route, unsigned status)
 {
@@ -96,6 +107,23 @@ static int packs_format(struct server *server, struct cr_buf *out)
     return r;
 }
 
+/* The names that every Prometheus client library gives to these two. */
+static int process_format(struct cr_buf *out)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    double cpu_s = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+                   (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+    return cr_buf_printf(out,
+                         "# HELP process_cpu_seconds_total CPU time of the process.\n"
+                         "# TYPE process_cpu_seconds_total counter\n"
+                         "process_cpu_seconds_total %.6f\n"
+                         "# HELP process_start_time_seconds When it was started, since 1970.\n"
+                         "# TYPE process_start_time_seconds gauge\n"
+                         "process_start_time_seconds %.3f\n",
+                         cpu_s, started_s);
+}
+
 int metrics_format(struct server *server, struct cr_buf *out)
 {
     struct metrics *m = &server->metrics;
@@ -130,6 +158,8 @@ int metrics_format(struct server *server, struct cr_buf *out)
     int r = cr_buf_printf(out, "# HELP carrel_chunkd_build_info The version of carrel-chunkd.\n"
                                "# TYPE carrel_chunkd_build_info gauge\n"
                                "carrel_chunkd_build_info{version=\"" CARREL_VERSION "\"} 1\n");
+    if (r == 0)
+        r = process_format(out);
     if (r == 0)
         r = requests_format(m, out);
     if (r == 0)

@@ -19,6 +19,9 @@ struct metrics {
     atomic_uint in_flight, connections;
 };
 
+/* The process has started. */
+void metrics_begin(void);
+
 /* Count an answer of the route with this index (routes.h). */
 void metrics_answered(struct metrics *metrics, unsigned route, unsigned status);
 

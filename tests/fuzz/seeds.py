@@ -374,6 +374,24 @@ def trust_json(_):
         yield "%02d" % i, text
 
 
+def traces(_):
+    yield "boot", b"# a boot\n0.127646 0 512\n1.255193 1048576 4096\n1.255193 65536 131072\n"
+    yield "cut", b"0.127646 0 512\n1.255193 10485"
+    yield "whole-seconds", b"7 0 1"
+    yield "limits", b"8640000.999999 70368744177664 67108864\n"
+    yield "beyond", b"8640001 70368744177665 67108865\n"
+    yield "backwards", b"2 0 512\n1.9 0 512\n"
+    yield "comment-only", b"#\n"
+    yield "empty-line", b"0 0 512\n\n"
+
+
+def metrics(_):
+    yield "chunkd", (b"# HELP reads Objects.\n# TYPE reads counter\nreads{kind=\"chunk\"} 12\n"
+                     b"reads{kind=\"segment\"} 3\ncpu 1.5 1700000000000\n")
+    yield "no-brace", b"reads{kind=\"chunk\" 12\nreads{} \nreads{}"
+    yield "numbers", b"cpu 1e308\ncpu 1e308\ncpu -1e308\ncpu nan\ncpu 0x10\ncpu +Inf\n"
+
+
 def main():
     files, _ = generate.vectors()
     targets = {
@@ -381,7 +399,7 @@ def main():
         "pack_footer": pack_footers(files["pack"]), "head": heads(files["head"], files["head-1"]),
         "ref": refs(None), "rbd": rbds(None), "object": objects(files),
         "freelist": freelists(None), "filelist": filelists(None),
-        "note": notes(None),
+        "note": notes(None), "trace": traces(None), "metrics": metrics(None),
         "trust_role": trust_roles(None), "trust_json": trust_json(None),
         "delta_index": delta_indexes(None), "delta_group": delta_groups(None),
     }
