@@ -46,6 +46,13 @@
 #define CR_DELTA_LITERALS_MAX          1024U
 #define CR_DELTA_INSTRUCTION_BYTES_MAX (256 * CR_KIB)
 
+/* Hot lists: chunks in one (4 GiB of disk), its bytes, recorded boots that are kept of a version,
+ * and parents that a version without a list of its own is looked after. */
+#define CR_HOT_CHUNKS_MAX    65536U
+#define CR_HOT_BYTES_MAX     (88 + 5 * CR_HOT_CHUNKS_MAX)
+#define CR_HOT_BOOTS_MAX     16U
+#define CR_HOT_ANCESTORS_MAX 16U
+
 /* Signed metadata (The Update Framework): files, what is in them, and how far a root may jump. */
 #define CR_TRUST_ROOT_BYTES_MAX      (512 * CR_KIB)
 #define CR_TRUST_TIMESTAMP_BYTES_MAX (16 * CR_KIB)

@@ -2,7 +2,7 @@
 #include "lib/delta/group.h"
 
 #include "lib/base/mem.h"
-#include "lib/delta/varint.h"
+#include "lib/base/varint.h"
 
 #include <errno.h>
 #include <string.h>
@@ -25,11 +25,11 @@ static int extents_parse(const uint8_t **next, const uint8_t *end, uint64_t old_
                          struct cr_delta_group_head *head, struct cr_error *err)
 {
     uint64_t count, gap, chunks, place = 0;
-    if (varint_get(next, end, &count) < 0 || count > CR_DELTA_PREFIX_CHUNKS_MAX)
+    if (cr_varint_get(next, end, &count) < 0 || count > CR_DELTA_PREFIX_CHUNKS_MAX)
         return cr_error_set(err, -EBADMSG, "its prefix has too many stretches");
     head->extent_count = (uint32_t)count;
     for (uint32_t i = 0; i < head->extent_count; i++) {
-        if (varint_get(next, end, &gap) < 0 || varint_get(next, end, &chunks) < 0 ||
+        if (cr_varint_get(next, end, &gap) < 0 || cr_varint_get(next, end, &chunks) < 0 ||
             (gap == 0 && i > 0) || chunks == 0 || gap >= old_chunks - place ||
             chunks > old_chunks - place - gap ||
             chunks > CR_DELTA_PREFIX_CHUNKS_MAX - head->prefix_chunks)
@@ -51,8 +51,8 @@ int cr_delta_group_parse(const void *data, size_t len, uint64_t old_chunks,
     int r = extents_parse(&next, end, old_chunks, ret_head, err);
     if (r < 0)
         return r;
-    if (varint_get(&next, end, &instructions) < 0 || instructions == 0 ||
-        instructions > CR_DELTA_INSTRUCTION_BYTES_MAX || varint_get(&next, end, &literals) < 0 ||
+    if (cr_varint_get(&next, end, &instructions) < 0 || instructions == 0 ||
+        instructions > CR_DELTA_INSTRUCTION_BYTES_MAX || cr_varint_get(&next, end, &literals) < 0 ||
         literals > CR_DELTA_LITERALS_MAX)
         return cr_error_set(err, -EBADMSG, "it claims too many instructions or literals");
     ret_head->instruction_bytes = (uint32_t)instructions;
@@ -95,16 +95,16 @@ int cr_delta_group_unpack(const struct cr_delta_group_head *head, const void *pr
 static int head_format(const struct cr_delta_group_head *head, struct cr_buf *out)
 {
     uint64_t place = 0;
-    int r = varint_put(out, head->extent_count);
+    int r = cr_varint_put(out, head->extent_count);
     for (uint32_t i = 0; i < head->extent_count && r == 0; i++) {
-        r = varint_put(out, head->extents[i].first - place);
+        r = cr_varint_put(out, head->extents[i].first - place);
         if (r == 0)
-            r = varint_put(out, head->extents[i].count);
+            r = cr_varint_put(out, head->extents[i].count);
         place = head->extents[i].first + head->extents[i].count;
     }
     if (r == 0)
-        r = varint_put(out, head->instruction_bytes);
-    return r == 0 ? varint_put(out, head->literals) : r;
+        r = cr_varint_put(out, head->instruction_bytes);
+    return r == 0 ? cr_varint_put(out, head->literals) : r;
 }
 
 /* Names zstd's type without showing it. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The instructions of a group: reading and writing them. */
 #include "lib/base/mem.h"
+#include "lib/base/varint.h"
 #include "lib/delta/group.h"
-#include "lib/delta/varint.h"
 #include "lib/image/manifest.h"
 
 #include <inttypes.h>
@@ -48,9 +48,9 @@ static int source_read(struct cr_delta_reader *reader, uint64_t block, struct cr
     if (op->kind == CR_DELTA_ZERO || op->kind == CR_DELTA_LITERAL)
         return 0;
     if (op->kind == CR_DELTA_COPY) {
-        if (varint_get(&reader->next, reader->end, &moved) < 0 || moved == 0)
+        if (cr_varint_get(&reader->next, reader->end, &moved) < 0 || moved == 0)
             return -EBADMSG;
-        reader->displacement += varint_zagzig(moved);
+        reader->displacement += cr_varint_zagzig(moved);
     }
     int64_t source = (int64_t)block + reader->displacement;
     if (source < 0 || (uint64_t)source >= reader->old_blocks ||
@@ -77,7 +77,7 @@ int cr_delta_reader_next(struct cr_delta_reader *reader, struct cr_delta_recipe 
             return cr_error_set(err, -EBADMSG, "something follows its last chunk");
         return 0;
     }
-    if (varint_get(&reader->next, reader->end, &gap) < 0 || reader->chunk >= disk ||
+    if (cr_varint_get(&reader->next, reader->end, &gap) < 0 || reader->chunk >= disk ||
         gap >= disk - reader->chunk)
         return refuse(reader, err);
     reader->chunk += gap;
@@ -85,7 +85,7 @@ int cr_delta_reader_next(struct cr_delta_reader *reader, struct cr_delta_recipe 
     uint64_t block = reader->chunk * CR_CHUNK_BLOCKS;
     for (uint32_t left = blocks_of(reader->new_bytes, reader->chunk); left > 0;) {
         struct cr_delta_op *op = &ret_recipe->ops[ret_recipe->op_count];
-        if (varint_get(&reader->next, reader->end, &word) < 0 || word >> 2 >= left)
+        if (cr_varint_get(&reader->next, reader->end, &word) < 0 || word >> 2 >= left)
             return refuse(reader, err);
         *op = (struct cr_delta_op){.kind = (enum cr_delta_kind)(word & 3),
                                    .blocks = (uint32_t)(word >> 2) + 1};
@@ -126,16 +126,16 @@ static uint32_t run_length(const uint64_t *sources, uint32_t blocks)
 int cr_delta_writer_add(struct cr_delta_writer *writer, uint64_t chunk, const uint64_t *sources,
                         uint32_t blocks, struct cr_buf *out)
 {
-    int r = varint_put(out, chunk - writer->chunk);
+    int r = cr_varint_put(out, chunk - writer->chunk);
     writer->chunk = chunk + 1;
     for (uint32_t b = 0, run; b < blocks && r == 0; b += run) {
         uint64_t block = chunk * CR_CHUNK_BLOCKS + b;
         enum cr_delta_kind kind = kind_of(writer, block, sources[b]);
         run = run_length(sources + b, blocks - b);
-        r = varint_put(out, (uint64_t)(run - 1) << 2 | kind);
+        r = cr_varint_put(out, (uint64_t)(run - 1) << 2 | kind);
         if (r == 0 && kind == CR_DELTA_COPY) {
             int64_t displacement = (int64_t)(sources[b] - block);
-            r = varint_put(out, varint_zigzag(displacement - writer->displacement));
+            r = cr_varint_put(out, cr_varint_zigzag(displacement - writer->displacement));
             writer->displacement = displacement;
         }
     }

@@ -91,6 +91,7 @@ static const char *const side_paths[CR_SPACE_COUNT] = {
     [CR_SPACE_DELTAS] = "/v1/deltas/",
     [CR_SPACE_RECORDS] = "/v1/records/",
     [CR_SPACE_TRUST] = "/v1/trust/",
+    [CR_SPACE_HOT] = "/v1/hot/",
 };
 
 static int https_side_get(struct cr_store *store, enum cr_space space, const char *name,

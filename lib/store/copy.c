@@ -122,6 +122,7 @@ static int version_step(struct image *image, const struct cr_version_info *ours,
 {
     struct cr_copy *copy = image->copy;
     struct cr_error why = {0};
+    int r;
     if (ours == NULL) {
         if (copy->options->mirror)
             copy->stat.versions_removed++;
@@ -130,7 +131,7 @@ static int version_step(struct image *image, const struct cr_version_info *ours,
         return 0;
     }
     if (theirs == NULL) {
-        int r = cr_copy_version(copy, ours, &why);
+        r = cr_copy_version(copy, ours, &why);
         if (r < 0 && copy->unreadable && r != -ECANCELED)
             return version_spoiled(image, ours, r, &why);
         if (r != 0) {
@@ -142,6 +143,9 @@ static int version_step(struct image *image, const struct cr_version_info *ours,
     } else {
         copy->done_bytes += ours->data_bytes;
     }
+    r = cr_copy_hot(copy, &ours->root, err);
+    if (r < 0)
+        return r;
     copy->stat.versions++;
     merged_add(image, ours);
     return 0;

@@ -25,12 +25,12 @@ struct cr_copy_stat {
     uint64_t versions_new, versions_removed, versions_failed;
     uint64_t chunks_copied, bytes_copied; /* bytes of frames */
     uint64_t chunks_present;
-    uint64_t side_copied; /* records and trust metadata */
+    uint64_t side_copied; /* records, hot lists and trust metadata */
 };
 
 /*
- * Copy all images of `from` into `to` (writable). Numbers, times, channels, history, records and
- * trust metadata come along; deltas do not. A head is copied byte by byte, unless versions were
+ * Copy all images of `from` into `to` (writable). Numbers, times, channels, history, records,
+ * hot lists and trust metadata come along; deltas do not. A head is copied byte by byte, unless versions were
  * left out of it or kept in it (without `mirror`). An image whose head in `to` is not an older
  * state of the source's is refused with -EEXIST, and named; the others are copied first. So are
  * they when `to` has signed metadata of its own; a newer timestamp there stays. A version

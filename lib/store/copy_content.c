@@ -267,6 +267,30 @@ static int record_copy(struct cr_copy *copy, const struct cr_id *record, struct 
     return copy->to->ops->side_put(copy->to, CR_SPACE_RECORDS, hex, data.data, data.len, err);
 }
 
+static int hot_copy(struct cr_copy *copy, const char *name, struct cr_error *err)
+{
+    CLEANUP_BUF struct cr_buf data = CR_BUF_INIT(CR_SIDE_BYTES_MAX), there = data;
+    int r = cr_store_side_read(copy->to, CR_SPACE_HOT, name, &there, NULL);
+    if (r == 0 && !copy->options->mirror)
+        return 0;
+    if (cr_store_side_read(copy->from, CR_SPACE_HOT, name, &data, NULL) < 0)
+        return 0;
+    if (r == 0 && data.len == there.len && memcmp(data.data, there.data, data.len) == 0)
+        return 0;
+    copy->stat.side_copied++;
+    return copy->to->ops->side_put(copy->to, CR_SPACE_HOT, name, data.data, data.len, err);
+}
+
+int cr_copy_hot(struct cr_copy *copy, const struct cr_id *root, struct cr_error *err)
+{
+    char hex[CR_ID_HEX], boots[CR_ID_HEX + 8];
+    if (copy->to->ops->side_put == NULL)
+        return 0;
+    snprintf(boots, sizeof(boots), "%s.boots", cr_id_format(root, hex));
+    int r = hot_copy(copy, boots, err);
+    return r == 0 ? hot_copy(copy, hex, err) : r;
+}
+
 int cr_copy_version(struct cr_copy *copy, const struct cr_version_info *info, struct cr_error *err)
 {
     CLEANUP_BUF struct cr_buf frame = CR_BUF_INIT(0), plain = CR_BUF_INIT(0);

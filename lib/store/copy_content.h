@@ -58,3 +58,9 @@ int cr_copy_trust(struct cr_copy *copy, struct cr_error *err);
  * held. Returns 0 or -errno; copy->unreadable tells whether that is the source's fault.
  */
 int cr_copy_version(struct cr_copy *copy, const struct cr_version_info *info, struct cr_error *err);
+
+/*
+ * The hot list of a version that both have, and the boots behind it: what `to` has stays, unless it
+ * mirrors. That they cannot be read harms nobody. Returns 0 or what the target said.
+ */
+int cr_copy_hot(struct cr_copy *copy, const struct cr_id *root, struct cr_error *err);

@@ -217,7 +217,7 @@ static int pass_run(struct gc_pass *pass, struct cr_error *err)
     if (r == 0)
         r = gc_dead(pass, err);
     if (r == 0)
-        r = gc_deltas(pass, err);
+        r = gc_sides(pass, err);
     if (r == 0 && !pass->options->dry_run)
         r = blobs->ops->sync(blobs, err);
     if (r == 0 && !pass->options->dry_run)

@@ -181,7 +181,8 @@ int gc_dead(struct gc_pass *pass, struct cr_error *err)
     return r == 0 ? stale_marks(pass, err) : r;
 }
 
-/* --- deltas ---------------------------------------------------------------------------------- */
+/* --- deltas and hot lists ----------------------------------------------------------------------
+ */
 
 /* "OLDROOT-NEWROOT" or "OLDROOT-NEWROOT.SUFFIX" */
 static bool delta_parse(const char *name, struct cr_id *ret_old, struct cr_id *ret_new)
@@ -193,29 +194,53 @@ static bool delta_parse(const char *name, struct cr_id *ret_old, struct cr_id *r
            cr_id_parse(name, hex, ret_old) == 0 && cr_id_parse(name + hex + 1, hex, ret_new) == 0;
 }
 
-static int delta_walk(void *context, const char *name)
+/* "ROOT" or "ROOT.SUFFIX" */
+static bool hot_parse(const char *name, struct cr_id *ret_root)
 {
-    struct object_walk *walk = context;
+    const size_t hex = CR_ID_HEX - 1;
+    return strlen(name) >= hex && (name[hex] == '\0' || name[hex] == '.') &&
+           cr_id_parse(name, hex, ret_root) == 0;
+}
+
+static int side_remove(struct object_walk *walk, const char *name)
+{
     struct gc_pass *pass = walk->pass;
-    const struct cr_idset *roots = &pass->live[CR_SPACE_MANIFESTS];
-    struct cr_id from, to;
-    if (!delta_parse(name, &from, &to) || (cr_idset_has(roots, &from) && cr_idset_has(roots, &to)))
-        return 0;
     int r = pass->options->dry_run
                 ? 0
-                : pass->blobs->ops->remove(pass->blobs, CR_SPACE_DELTAS, name, walk->err);
+                : pass->blobs->ops->remove(pass->blobs, walk->space, name, walk->err);
     if (r == -ENOENT)
         return 0;
     pass->stat->side_removed += r == 0;
     return r == 0 ? gc_step(pass, walk->err) : r;
 }
 
+static int delta_walk(void *context, const char *name)
+{
+    struct object_walk *walk = context;
+    const struct cr_idset *roots = &walk->pass->live[CR_SPACE_MANIFESTS];
+    struct cr_id from, to;
+    if (!delta_parse(name, &from, &to) || (cr_idset_has(roots, &from) && cr_idset_has(roots, &to)))
+        return 0;
+    return side_remove(walk, name);
+}
+
+static int hot_walk(void *context, const char *name)
+{
+    struct object_walk *walk = context;
+    struct cr_id root;
+    if (!hot_parse(name, &root) || cr_idset_has(&walk->pass->live[CR_SPACE_MANIFESTS], &root))
+        return 0;
+    return side_remove(walk, name);
+}
+
 /*
- * They can be computed again at any time, so they need no mark: one that is removed while somebody
- * reads it costs that reader the full chunks.
+ * They can be made again at any time, so they need no mark: one that is removed while somebody
+ * reads it costs that reader the full chunks, or the order in which to fetch them.
  */
-int gc_deltas(struct gc_pass *pass, struct cr_error *err)
+int gc_sides(struct gc_pass *pass, struct cr_error *err)
 {
     struct object_walk walk = {.pass = pass, .space = CR_SPACE_DELTAS, .err = err};
-    return pass->blobs->ops->list(pass->blobs, CR_SPACE_DELTAS, delta_walk, &walk, err);
+    int r = pass->blobs->ops->list(pass->blobs, CR_SPACE_DELTAS, delta_walk, &walk, err);
+    walk.space = CR_SPACE_HOT;
+    return r == 0 ? pass->blobs->ops->list(pass->blobs, CR_SPACE_HOT, hot_walk, &walk, err) : r;
 }

@@ -63,5 +63,5 @@ int gc_repack(struct gc_pass *pass, struct cr_error *err);
 int gc_revive(struct gc_pass *pass, struct cr_error *err);
 /* Condemn and remove what is dead. */
 int gc_dead(struct gc_pass *pass, struct cr_error *err);
-/* Remove deltas of versions that are gone. */
-int gc_deltas(struct gc_pass *pass, struct cr_error *err);
+/* Remove deltas and hot lists of versions that are gone. */
+int gc_sides(struct gc_pass *pass, struct cr_error *err);

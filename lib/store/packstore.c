@@ -13,10 +13,15 @@
 #include <inttypes.h>
 
 const char *const cr_space_names[CR_SPACE_COUNT] = {
-    [CR_SPACE_PACKS] = "packs",         [CR_SPACE_SEGMENTS] = "segments",
-    [CR_SPACE_MANIFESTS] = "manifests", [CR_SPACE_HEADS] = "heads",
-    [CR_SPACE_DELTAS] = "deltas",       [CR_SPACE_RECORDS] = "records",
-    [CR_SPACE_TRUST] = "trust",         [CR_SPACE_STATE] = "state",
+    [CR_SPACE_PACKS] = "packs",
+    [CR_SPACE_SEGMENTS] = "segments",
+    [CR_SPACE_MANIFESTS] = "manifests",
+    [CR_SPACE_HEADS] = "heads",
+    [CR_SPACE_DELTAS] = "deltas",
+    [CR_SPACE_RECORDS] = "records",
+    [CR_SPACE_TRUST] = "trust",
+    [CR_SPACE_STATE] = "state",
+    [CR_SPACE_HOT] = "hot",
 };
 
 void cr_blobs_read_many(struct cr_blobs *blobs, enum cr_space space, struct cr_blob_read *reads,

@@ -18,11 +18,14 @@ bool cr_side_name_valid(const char *name)
 
 bool cr_side_space_public(enum cr_space space)
 {
-    return space == CR_SPACE_DELTAS || space == CR_SPACE_RECORDS || space == CR_SPACE_TRUST;
+    return space == CR_SPACE_DELTAS || space == CR_SPACE_RECORDS || space == CR_SPACE_TRUST ||
+           space == CR_SPACE_HOT;
 }
 
 bool cr_side_immutable(enum cr_space space, const char *name)
 {
+    if (space == CR_SPACE_HOT)
+        return false;
     if (space != CR_SPACE_TRUST)
         return cr_side_space_public(space);
     size_t digits = strspn(name, "0123456789");

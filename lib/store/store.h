@@ -54,6 +54,8 @@ enum cr_space {
     CR_SPACE_RECORDS, /* recipe and log of a build, named by their SHA-256 */
     CR_SPACE_TRUST,   /* metadata of The Update Framework: "1.root.json", "timestamp.json" ... */
     CR_SPACE_STATE,   /* of collector and scrub */
+    CR_SPACE_HOT,     /* ROOT: the order in which a boot touches a version; ROOT.boots: recorded
+                         boots (lib/hotlist) */
     CR_SPACE_COUNT
 };
 
@@ -117,7 +119,7 @@ struct cr_store_ops {
                     const void *data, size_t len, struct cr_error *err);
     int (*stat)(struct cr_store *store, struct cr_store_stat *ret_stat, struct cr_error *err);
     /*
-     * Side objects: whole blobs of CR_SPACE_DELTAS, _RECORDS and _TRUST, at most CR_SIDE_BYTES_MAX
+     * Side objects: whole blobs of CR_SPACE_DELTAS, _RECORDS, _TRUST and _HOT, at most CR_SIDE_BYTES_MAX
      * each, whose names consist of letters, digits, '.', '_' and '-'. Whoever reads one verifies it
      * by its own rules. side_get appends to `out`; side_put is durable by the next sync;
      * side_replace is a compare-and-set as head_set.

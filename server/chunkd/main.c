@@ -108,9 +108,11 @@ static int server_start(struct program *program, struct cr_error *err)
     r = frames_new(server->store, options->cache_bytes, &server->frames);
     if (r == 0)
         r = heads_new(server->store, &server->heads);
+    if (r == 0)
+        r = hot_new(server->store, options->boots, &server->hot);
     if (r < 0)
         return cr_error_errno(err, r, "make the cache");
-    if (options->make_deltas)
+    if (options->make_deltas || options->boots)
         r = cr_store_writable(server->store, err);
     if (r == 0 && options->make_deltas)
         r = deltas_new(options->store, &server->deltas, err);
@@ -279,6 +281,7 @@ static void program_stop(struct program *program)
     frames_free(program->server.frames);
     cr_store_close(program->server.store);
     heads_free(program->server.heads);
+    hot_free(program->server.hot);
     cr_tls_files_done(&program->files);
     if (program->server.idle_fd >= 0)
         close(program->server.idle_fd);

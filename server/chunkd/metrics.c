@@ -11,7 +11,7 @@
 #include <time.h>
 
 static const unsigned statuses[METRICS_STATUSES] = {200, 304, 400, 403, 404, 405,
-                                                    413, 500, 503, 501, 0};
+                                                    409, 413, 500, 503, 501, 0};
 
 static double started_s;
 

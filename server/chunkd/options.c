@@ -40,6 +40,8 @@ static const struct setting {
      16 * CR_MIB, UINT64_MAX, "how much that folder may hold (default 16G)"},
     {"make-deltas", NULL, FLAG, offsetof(struct options, make_deltas), 0, 1,
      "make the deltas that clients ask for; the store must be writable"},
+    {"boots", NULL, FLAG, offsetof(struct options, boots), 0, 1,
+     "take the boots that seats record into hot lists; the store must be writable"},
     {"threads", "N", NUMBER, offsetof(struct options, threads), 1, CR_HTTP_THREADS_MAX,
      "threads that talk to clients (default: one for each CPU)"},
     {"connections", "N", NUMBER, offsetof(struct options, connections), 1, CR_HTTP_CONNECTIONS_MAX,

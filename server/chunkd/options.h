@@ -23,7 +23,7 @@ struct options {
     unsigned threads;
     unsigned connections;
     unsigned drain_s;
-    bool make_deltas;
+    bool make_deltas, boots;
     bool help, version;
 };
 

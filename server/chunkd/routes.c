@@ -5,6 +5,7 @@
 #include "lib/recipe/recipe.h"
 #include "lib/store/side.h"
 #include "server/chunkd/reply.h"
+#include "server/chunkd/tls.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -149,6 +150,44 @@ static void side_read(struct request *request)
         refuse_errno(request, r);
 }
 
+/* --- /v1/hot/HEX, /v1/boots/HEX --------------------------------------------------------------- */
+
+static bool hot_look(struct request *request)
+{
+    cr_buf_init(&request->text, CR_HOT_BYTES_MAX);
+    return hot_peek(request->server->hot, &request->id, &request->text);
+}
+
+static void hot_read(struct request *request)
+{
+    int r = hot_get(request->server->hot, &request->id, &request->text, &request->err);
+    if (r < 0)
+        refuse_errno(request, r);
+}
+
+static bool boot_look(struct request *request)
+{
+    if (tls_client_id(request->connection, &request->client) == 0)
+        return false;
+    request_refuse(request, MHD_HTTP_FORBIDDEN, "a client certificate is needed");
+    return true;
+}
+
+static void boot_read(struct request *request)
+{
+    int r = hot_take(request->server->hot, &request->id, &request->client, &request->body,
+                     &request->err);
+    cr_buf_init(&request->text, 64);
+    if (r == 0)
+        r = cr_buf_printf(&request->text, "taken\n");
+    if (r == -EBADMSG)
+        request->refusal = MHD_HTTP_BAD_REQUEST;
+    else if (r == -EBUSY)
+        request->refusal = MHD_HTTP_CONFLICT;
+    else if (r < 0)
+        refuse_errno(request, r);
+}
+
 /* --- /v1/batch -------------------------------------------------------------------------------- */
 
 static bool batch_look(struct request *request)
@@ -232,6 +271,7 @@ const struct route routes[ROUTE_COUNT] = {
     {.name = "batch",
      .path = "/v1/batch",
      .post = true,
+     .body_max = CR_BATCH_REQUEST_MAX,
      .look = batch_look,
      .read = batch_read,
      .reply = reply_batch},
@@ -268,6 +308,20 @@ const struct route routes[ROUTE_COUNT] = {
      .read = side_read,
      .reply = reply_side,
      .type = "application/json"},
+    {.name = "hot",
+     .path = "/v1/hot/",
+     .look = hot_look,
+     .read = hot_read,
+     .reply = reply_text,
+     .type = "application/octet-stream"},
+    {.name = "boot",
+     .path = "/v1/boots/",
+     .post = true,
+     .body_max = CR_HOT_BYTES_MAX,
+     .look = boot_look,
+     .read = boot_read,
+     .reply = reply_text,
+     .type = "text/plain; charset=utf-8"},
     {.name = "healthz",
      .path = "/healthz",
      .plain = true,
@@ -302,7 +356,7 @@ void route_object_parse(struct request *request, const char *rest)
 {
     const struct route *route = request->route;
     struct cr_ref ref;
-    if (route->reply == reply_frame) {
+    if (route->reply == reply_frame || route->read == hot_read || route->read == boot_read) {
         request->kind = route->kind;
         if (cr_id_parse(rest, strlen(rest), &request->id) < 0)
             request_refuse(request, MHD_HTTP_BAD_REQUEST,

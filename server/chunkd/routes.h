@@ -27,6 +27,7 @@ struct request {
     bool head_only; /* HEAD: the answer has no body */
     enum cr_kind kind;
     struct cr_id id;
+    struct cr_id client;             /* who asks, where the route wants to know */
     char name[CR_BLOB_NAME_MAX + 1]; /* of an image or a side object */
     struct cr_buf body;
 
@@ -45,6 +46,7 @@ struct route {
     const char *name; /* in metrics */
     const char *path; /* ends with '/': what follows names the object */
     bool post;        /* POST; otherwise GET and HEAD */
+    size_t body_max;  /* bytes that the body of a POST may have */
     bool plain;       /* also without TLS, on the address for metrics */
     const char *type; /* Content-Type of a text */
     enum cr_kind kind;

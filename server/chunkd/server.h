@@ -11,7 +11,8 @@
  *      routes.c    the table: path -> what to do;  reply.c  the answers as HTTP
  *        │
  *      frames.c    the hot cache over the store;  heads.c  heads while they are watched;
- *                  metrics.c  counters;  deltas.c  makes what is asked for and not there
+ *                  metrics.c  counters;  deltas.c  makes what is asked for and not there;
+ *                  hot.c  the order in which boots touch a version
  *
  * A route answers at once from memory, in the thread that talks to the client, or its connection is
  * laid aside while a thread of the pool reads the store, so that a slow disk delays nobody else.
@@ -23,6 +24,7 @@
 #include "server/chunkd/deltas.h"
 #include "server/chunkd/frames.h"
 #include "server/chunkd/heads.h"
+#include "server/chunkd/hot.h"
 #include "server/chunkd/metrics.h"
 
 #include <stdatomic.h>
@@ -33,6 +35,7 @@ struct server {
     struct cr_packcache *packs; /* inside the store; NULL = it shows none */
     struct heads *heads;
     struct frames *frames;
+    struct hot *hot;
     struct deltas *deltas;   /* NULL = none are made */
     struct cr_pool *readers; /* threads that may wait for the store */
     struct metrics metrics;

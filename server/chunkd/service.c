@@ -44,9 +44,9 @@ static struct request *request_begin(struct service *service, struct MHD_Connect
     const char *rest;
     request->server = service->server;
     request->connection = connection;
-    cr_buf_init(&request->body, CR_BATCH_REQUEST_MAX);
     request->route_index = route_find(path, service->plain_routes_only, &rest);
     request->route = &routes[request->route_index];
+    cr_buf_init(&request->body, request->route->body_max);
     atomic_fetch_add(&service->server->metrics.in_flight, 1);
     bool post = strcmp(method, MHD_HTTP_METHOD_POST) == 0;
     bool get =
@@ -132,7 +132,7 @@ static bool body_refused(struct request *request)
 {
     const char *length = MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND,
                                                      MHD_HTTP_HEADER_CONTENT_LENGTH);
-    size_t max = request->route->post ? CR_BATCH_REQUEST_MAX : 0;
+    size_t max = request->route->body_max;
     uint64_t announced;
     if (length == NULL || (cr_u64_parse(length, UINT64_MAX, &announced) == 0 && announced <= max))
         return false;
@@ -144,7 +144,7 @@ static bool body_refused(struct request *request)
 /* A piece of the body, when its length was not announced or is allowed. */
 static enum MHD_Result body_received(struct request *request, const char *data, size_t *len)
 {
-    size_t max = request->route->post ? request->body.max : 0;
+    size_t max = request->route->body_max;
     size_t n = *len;
     *len = 0;
     if (request->refusal != 0)

@@ -55,6 +55,24 @@ static const char *peer_format(struct MHD_Connection *connection, char out[stati
     return out;
 }
 
+int tls_client_id(struct MHD_Connection *connection, struct cr_id *ret_id)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    if (info != NULL) {
+        unsigned count = 0;
+        const gnutls_datum_t *certs = gnutls_certificate_get_peers(info->tls_session, &count);
+        if (certs == NULL || count == 0)
+            return -EACCES;
+        cr_hash(certs[0].data, certs[0].size, ret_id);
+        return 0;
+    }
+    char peer[64];
+    peer_format(connection, peer);
+    cr_hash(peer, strlen(peer), ret_id);
+    return 0;
+}
+
 static struct log_limit refusals;
 
 /* End the handshake with an alert that tells the client why. */

@@ -24,5 +24,11 @@ void tls_connection_changed(void *context, struct MHD_Connection *connection, vo
 void tls_records_announce(struct MHD_Connection *connection, unsigned records);
 void tls_answer_ended(struct MHD_Connection *connection);
 
+/*
+ * Who the client is: the hash of its certificate, or where there is no TLS of its address. Returns
+ * 0 or -EACCES. To be called by the thread of the connection.
+ */
+int tls_client_id(struct MHD_Connection *connection, struct cr_id *ret_id);
+
 /* True when the client of this connection has proven who it is, or need not. */
 bool tls_is_trusted(struct MHD_Connection *connection);

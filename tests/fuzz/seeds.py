@@ -392,6 +392,55 @@ def metrics(_):
     yield "numbers", b"cpu 1e308\ncpu 1e308\ncpu -1e308\ncpu nan\ncpu 0x10\ncpu +Inf\n"
 
 
+def hotlists(_):
+    def varint(value):
+        out = b""
+        while value > 0x7f:
+            out += bytes([value & 0x7f | 0x80])
+            value >>= 7
+        return out + bytes([value])
+
+    def hot(chunks, disk=1000 << 16, count=None):
+        out = b"CRHOTLS1" + b"\x11" * 32 + u64(disk) + u32(len(chunks) if count is None else count) + u32(0)
+        expected = 0
+        for chunk in chunks:
+            step = chunk - expected
+            out += varint(step * 2 if step >= 0 else -step * 2 - 1)
+            expected = chunk + 1
+        return out
+
+    def boots(lists, count=None):
+        out = b"CRBOOTS1" + u32(len(lists) if count is None else count) + u32(0)
+        for i, plain in enumerate(lists):
+            whole = plain + hashlib.sha256(plain).digest()
+            out += bytes([i]) * 32 + u64(1700000000) + u32(len(whole)) + u32(0) + whole
+        return out
+
+    whole = hot([0, 1, 2, 500, 501, 7, 999])
+    yield "whole", whole
+    yield "empty", hot([])
+    yield "twice", hot([5, 6, 5])
+    yield "beyond", hot([1000])
+    yield "before", whole[:56] + b"\x01"
+    yield "cut", whole[:-1]
+    yield "longer", whole + b"\0"
+    yield "more", hot([1], count=2)
+    yield "too-many", hot([1], count=65537)
+    yield "more-than-the-disk", hot([0], disk=1, count=2)
+    yield "no-disk", patched(whole, 40, u64(0))
+    yield "huge-disk", patched(whole, 40, u64(1 << 63))
+    yield "reserved", patched(whole, 52, b"\1")
+    yield "long-varint", whole[:56] + b"\xff" * 9
+    yield "no-magic", b"x"
+    yield "boots", boots([whole, hot([3, 2, 1]), hot([])])
+    yield "boots-none", boots([])
+    yield "boots-too-many", boots([whole] * 17)
+    yield "boots-another-version", boots([whole, patched(whole, 8, b"x")])
+    yield "boots-cut", boots([whole])[:-40]
+    yield "boots-more", boots([whole], count=2)
+    yield "boots-longer", boots([whole]) + b"\0"
+
+
 def main():
     files, _ = generate.vectors()
     targets = {
@@ -402,6 +451,7 @@ def main():
         "note": notes(None), "trace": traces(None), "metrics": metrics(None),
         "trust_role": trust_roles(None), "trust_json": trust_json(None),
         "delta_index": delta_indexes(None), "delta_group": delta_groups(None),
+        "hotlist": hotlists(None),
     }
     for target, seeds in targets.items():
         folder = os.path.join(here, "corpus", target)

@@ -9,13 +9,13 @@
 
 #include <errno.h>
 
-#define VARINT_BYTES_MAX 8U
+#define CR_VARINT_BYTES_MAX 8U
 
 /* Returns 0 and moves *next behind the number, or -EBADMSG. */
-static inline int varint_get(const uint8_t **next, const uint8_t *end, uint64_t *ret_value)
+static inline int cr_varint_get(const uint8_t **next, const uint8_t *end, uint64_t *ret_value)
 {
     uint64_t value = 0;
-    for (unsigned i = 0; i < VARINT_BYTES_MAX && *next + i < end; i++) {
+    for (unsigned i = 0; i < CR_VARINT_BYTES_MAX && *next + i < end; i++) {
         uint8_t byte = (*next)[i];
         value |= (uint64_t)(byte & 0x7f) << (7 * i);
         if ((byte & 0x80) != 0)
@@ -30,9 +30,9 @@ static inline int varint_get(const uint8_t **next, const uint8_t *end, uint64_t 
 }
 
 /* Returns 0 or as cr_buf_append. `value` has at most 56 bits. */
-static inline int varint_put(struct cr_buf *out, uint64_t value)
+static inline int cr_varint_put(struct cr_buf *out, uint64_t value)
 {
-    uint8_t bytes[VARINT_BYTES_MAX];
+    uint8_t bytes[CR_VARINT_BYTES_MAX];
     unsigned count = 0;
     for (; value > 0x7f; value >>= 7)
         bytes[count++] = (uint8_t)(value | 0x80);
@@ -41,12 +41,12 @@ static inline int varint_put(struct cr_buf *out, uint64_t value)
 }
 
 /* Signed numbers: 0, -1, 1, -2 ... become 0, 1, 2, 3 ... */
-static inline uint64_t varint_zigzag(int64_t value)
+static inline uint64_t cr_varint_zigzag(int64_t value)
 {
     return (uint64_t)value << 1 ^ (uint64_t)(value >> 63);
 }
 
-static inline int64_t varint_zagzig(uint64_t value)
+static inline int64_t cr_varint_zagzig(uint64_t value)
 {
     return (int64_t)(value >> 1 ^ (~(value & 1) + 1));
 }
