@@ -26,6 +26,8 @@ int stats_write(const struct seat *seat, const char *path)
         {"data_bytes", cr_version_info(version)->data_bytes},
         {"reads", disk.reads},
         {"read_bytes", disk.read_bytes},
+        {"data_chunks", disk.data_chunks},
+        {"present_chunks", disk.present_chunks},
         {"touched_chunks", disk.touched_chunks},
         {"touched_bytes", disk.touched_chunks * CR_CHUNK_BYTES},
         {"pulled_chunks", disk.pulled_chunks},

@@ -22,6 +22,10 @@
 #define CR_OBJECT_HEADER   16U        /* bytes before the ids of a segment */
 #define CR_MANIFEST_HEADER 32U        /* bytes before the ids of a manifest */
 
+/* What a seat keeps: the map beside the file of a version, in whole pages. */
+#define CR_MAP_HEADER     256U /* bytes before the bits of a slot */
+#define CR_MAP_PAGE_BYTES 4096U
+
 /* Packs: about 4 MiB each; the hard limit leaves room for the last chunk and the footer. */
 #define CR_PACK_TARGET_BYTES (4 * CR_MIB)
 #define CR_PACK_BYTES_MAX    (8 * CR_MIB)

@@ -12,19 +12,25 @@ struct cr_chunkfile {
     uint64_t disk_bytes;
 };
 
+/* The name of the file of version `root`. Returns `out`. */
+#define CR_CHUNKFILE_NAME (CR_ID_HEX + 8)
+const char *cr_chunkfile_name(const struct cr_id *root, char out[static CR_CHUNKFILE_NAME]);
+
 /*
- * Open `name` in the folder `dir_fd` for a disk of `disk_bytes`; it is made when it is not there.
- * Returns 0, -EBUSY when another process has it, or -errno with a sentence. On failure too, the
- * file wants cr_chunkfile_done.
+ * Open the file of version `root` in the folder `dir_fd`, for a disk of `disk_bytes`, and lock it;
+ * it is made when it is not there. A map (mapfile.h) that cannot be of these bytes is removed
+ * first. Returns 0, -EBUSY when another process has it, or -errno with a sentence. On failure too,
+ * the file wants cr_chunkfile_done.
  */
-int cr_chunkfile_open(struct cr_chunkfile *file, int dir_fd, const char *name, uint64_t disk_bytes,
-                      struct cr_error *err);
+int cr_chunkfile_open(struct cr_chunkfile *file, int dir_fd, const struct cr_id *root,
+                      uint64_t disk_bytes, struct cr_error *err);
 
 /*
  * The file of another version, only to be read, also while its own process writes to it. Returns 0,
  * -ENOENT, or -EINVAL when it is not as large as that disk.
  */
-int cr_chunkfile_look(struct cr_chunkfile *file, int dir_fd, const char *name, uint64_t disk_bytes);
+int cr_chunkfile_look(struct cr_chunkfile *file, int dir_fd, const struct cr_id *root,
+                      uint64_t disk_bytes);
 void cr_chunkfile_done(struct cr_chunkfile *file);
 
 enum cr_chunkfile_found { CR_FOUND, CR_FOUND_NOTHING, CR_FOUND_SOMETHING_ELSE };

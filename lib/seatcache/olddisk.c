@@ -26,13 +26,6 @@ struct cr_olddisk {
     uint8_t *data; /* a bit a chunk: it is no hole, as far as is known */
 };
 
-const char *cr_olddisk_name(const struct cr_id *root, char out[static CR_OLDDISK_NAME])
-{
-    char hex[CR_ID_HEX];
-    snprintf(out, CR_OLDDISK_NAME, "%s.disk", cr_id_format(root, hex));
-    return out;
-}
-
 void cr_olddisk_close(struct cr_olddisk *old)
 {
     if (old == NULL)
@@ -152,7 +145,6 @@ static int segments_load(struct cr_olddisk *old, int objects_fd, const struct cr
 int cr_olddisk_open(int disks_fd, int objects_fd, const struct cr_id *root,
                     struct cr_olddisk **ret_old)
 {
-    char name[CR_OLDDISK_NAME];
     struct cr_manifest manifest = {0};
     CLEANUP_BUF struct cr_buf plain = CR_BUF_INIT(cr_kinds[CR_MANIFEST].plain_max);
     CLEANUP(cr_olddisk_cleanup) struct cr_olddisk *old = cr_calloc(1, sizeof(*old));
@@ -165,7 +157,7 @@ int cr_olddisk_open(int disks_fd, int objects_fd, const struct cr_id *root,
         r = cr_manifest_parse(plain.data, plain.len, &manifest, NULL);
     if (r < 0)
         return r;
-    r = cr_chunkfile_look(&old->file, disks_fd, cr_olddisk_name(root, name), manifest.disk_bytes);
+    r = cr_chunkfile_look(&old->file, disks_fd, root, manifest.disk_bytes);
     if (r == 0)
         r = segments_load(old, objects_fd, &manifest);
     cr_manifest_done(&manifest);

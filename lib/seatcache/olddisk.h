@@ -35,7 +35,3 @@ bool cr_olddisk_chunk(const struct cr_olddisk *old, uint64_t index, const struct
  * or -ENOENT when not all of them are in the file.
  */
 int cr_olddisk_blocks(const struct cr_olddisk *old, uint64_t first, uint32_t count, uint8_t *out);
-
-/* The name of the file of version `root`. Returns `out`. */
-#define CR_OLDDISK_NAME (CR_ID_HEX + 8)
-const char *cr_olddisk_name(const struct cr_id *root, char out[static CR_OLDDISK_NAME]);

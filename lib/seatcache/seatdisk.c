@@ -23,16 +23,38 @@ static int folder_open(int dir_fd, const char *name, int *ret_fd, struct cr_erro
     return r < 0 ? cr_error_errno(err, r, "cannot use '%s' in the cache folder", name) : 0;
 }
 
+static int keeper_start(struct cr_seatdisk *disk, const struct cr_seatdisk_options *options,
+                        int disks_fd, struct cr_error *err)
+{
+    struct cr_keeper_options keeper = {
+        .disks_fd = disks_fd,
+        .file = &disk->file,
+        .root = cr_version_info(disk->version)->root,
+        .ref = cr_version_ref(disk->version),
+        .sync_ms = options->sync_ms,
+        .completed = options->completed,
+        .context = options->context,
+        .warn = options->warn,
+    };
+    int r = cr_keeper_start(&keeper, &disk->keeper, err);
+    if (r == 0 && cr_keeper_data_chunks(disk->keeper) != CR_MAP_UNKNOWN)
+        atomic_store(&disk->tally.done, true);
+    else if (r == 0 && disk->tally.left == 0)
+        cr_keeper_set_data_chunks(disk->keeper, 0);
+    return r;
+}
+
 static int files_open(struct cr_seatdisk *disk, const struct cr_seatdisk_options *options,
                       struct cr_error *err)
 {
     CLEANUP_CLOSE int disks_fd = -1;
-    char name[CR_OLDDISK_NAME];
+    const struct cr_id *root = &cr_version_info(disk->version)->root;
     int r = folder_open(options->dir_fd, "disks", &disks_fd, err);
     if (r < 0)
         return r;
-    cr_olddisk_name(&cr_version_info(disk->version)->root, name);
-    r = cr_chunkfile_open(&disk->file, disks_fd, name, cr_version_disk_bytes(disk->version), err);
+    r = cr_chunkfile_open(&disk->file, disks_fd, root, cr_version_disk_bytes(disk->version), err);
+    if (r == 0)
+        r = keeper_start(disk, options, disks_fd, err);
     if (r == 0 && !options->no_deltas)
         disk->update = cr_update_start(disk->objects, disk->version, options->dir_fd, disks_fd,
                                        disk->objects_fd, options->delta_again_ms);
@@ -48,12 +70,15 @@ int cr_seatdisk_open(struct cr_store *store, const struct cr_ref *ref,
         return cr_error_errno(err, -ENOMEM, "cannot open '%s'", ref->name);
     disk->objects_fd = disk->file.fd = -1;
     disk->warn = options->warn;
+    disk->background = options->background;
     atomic_flag_clear(&disk->warned);
     pthread_mutex_init(&disk->mutex, NULL);
     pthread_cond_init(&disk->let_go, NULL);
     int r = folder_open(options->dir_fd, "objects", &disk->objects_fd, err);
     if (r == 0)
         r = cr_seatobjects_new(store, disk->objects_fd, &disk->objects, err);
+    if (r == 0 && disk->background == NULL)
+        disk->background = disk->objects;
     if (r == 0)
         r = options->known != NULL
                 ? cr_version_open_known(disk->objects, ref, options->known, &disk->version, err)
@@ -65,6 +90,7 @@ int cr_seatdisk_open(struct cr_store *store, const struct cr_ref *ref,
     disk->touched =
         cr_calloc(cr_version_chunks(disk->version) / CR_WORD_BITS + 1, sizeof(disk->touched[0]));
     if (disk->busy == NULL || disk->touched == NULL ||
+        cr_tally_init(&disk->tally, disk->version) < 0 ||
         cr_cache_new(RECENT_BYTES, &disk->recent) < 0)
         return cr_error_errno(err, -ENOMEM, "cannot open '%s'", ref->name);
     r = files_open(disk, options, err);
@@ -79,6 +105,8 @@ void cr_seatdisk_close(struct cr_seatdisk *disk)
     if (disk == NULL)
         return;
     cr_update_stop(disk->update);
+    cr_keeper_stop(disk->keeper);
+    cr_tally_done(&disk->tally);
     cr_version_close(disk->version);
     cr_store_close(disk->objects);
     cr_cleanup_close(&disk->objects_fd);
@@ -101,13 +129,41 @@ struct cr_version *cr_seatdisk_version(struct cr_seatdisk *disk)
     return disk->version;
 }
 
+uint64_t cr_seatdisk_present(struct cr_seatdisk *disk)
+{
+    return cr_keeper_present(disk->keeper);
+}
+
+bool cr_seatdisk_complete(struct cr_seatdisk *disk)
+{
+    return cr_keeper_is_complete(disk->keeper);
+}
+
+bool cr_seatdisk_has(struct cr_seatdisk *disk, uint64_t index)
+{
+    return cr_keeper_has(disk->keeper, index);
+}
+
+bool cr_seatdisk_demand_waits(struct cr_seatdisk *disk)
+{
+    return atomic_load(&disk->demand_waits) > 0;
+}
+
+int cr_seatdisk_sync(struct cr_seatdisk *disk)
+{
+    return cr_keeper_sync(disk->keeper);
+}
+
 void cr_seatdisk_stat(struct cr_seatdisk *disk, struct cr_seatdisk_stat *ret_stat)
 {
     struct cr_update_stat update;
+    uint64_t data_chunks = cr_keeper_data_chunks(disk->keeper);
     cr_update_stat(disk->update, &update);
     *ret_stat = (struct cr_seatdisk_stat){
         .reads = atomic_load(&disk->reads),
         .read_bytes = atomic_load(&disk->read_bytes),
+        .data_chunks = data_chunks == CR_MAP_UNKNOWN ? 0 : data_chunks,
+        .present_chunks = cr_keeper_present(disk->keeper),
         .touched_chunks = atomic_load(&disk->served),
         .pulled_chunks = atomic_load(&disk->pulled),
         .pulled_bytes = atomic_load(&disk->pulled_bytes),
@@ -125,7 +181,7 @@ static int read_range(struct cr_seatdisk *disk, uint8_t *out, uint64_t len, uint
 {
     struct cr_window window;
     int r = 0;
-    cr_window_init(&window, disk);
+    cr_window_init(&window, disk, out == NULL);
     for (uint64_t done = 0, bytes = 0; r == 0 && done < len; done += bytes)
         r = cr_window_read(&window, out != NULL ? out + done : NULL, len - done, offset + done,
                            &bytes, err);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A version read like a disk, on a PC that keeps what it has read: one sparse file in disk order
- * for each version, filled as it is read. There is no map that could be wrong or out of date: a
- * chunk is present when its bytes in the file hash to its id. That is found out at each read from
- * the file, for a disk may give other bytes than it gave or was given earlier in the run.
+ * for each version, filled as it is read. A chunk is served from it when its bytes there hash to
+ * its id. That is found out at each read, for a disk may give other bytes than it gave or was given
+ * earlier in the run. The map beside the file (keeper.h) is for those who do not hash: it tells
+ * when the whole version stands in the file, durably, and QEMU may have it without us.
  *
  *      read ── verified in memory? ──▶ serve
  *                  └─ no: the whole chunk from the file ── hashes to its id? ──▶ serve
@@ -11,9 +12,9 @@
  *                            └─▶ out of another version (update.h), or fetched; verify, write to
  *                                the file, serve
  *
- * So nothing needs to be synced: a power cut, a torn write or a rotten sector costs a fetch and
- * never serves a wrong byte. Needs 2 bits of memory for each chunk, the ids that were used, and
- * 4 MiB for verified chunks of which a part was read last.
+ * So a power cut, a torn write or a rotten sector costs a fetch and never serves a wrong byte.
+ * Needs a byte of memory for each chunk, the ids that were used, and 4 MiB for verified chunks of
+ * which a part was read last.
  */
 #pragma once
 
@@ -33,10 +34,24 @@ struct cr_seatdisk_options {
     /* Chunks are not taken out of other versions in the folder, and no delta is asked for. */
     bool no_deltas;
     unsigned delta_again_ms; /* as cr_update_start */
+
+    /* What is prefetched is asked of this store, which may have other patience than the one that
+     * reads are waiting for. Borrowed until close; NULL = of the same. Interrupt both for close. */
+    struct cr_store *background;
+
+    /* Told once, when all chunks of the version stand in the file, durably; if they do so at the
+     * opening, maybe before that returns. From a thread that must not wait long nor call
+     * cr_seatdisk_sync or _close. May be NULL. */
+    void (*completed)(void *context);
+    void *context;
+
+    unsigned sync_ms; /* what was filled is durable about that long after; 0 = one second */
 };
 
 struct cr_seatdisk_stat {
     uint64_t reads, read_bytes; /* that were asked for */
+    uint64_t data_chunks;       /* of the version; 0 = not known yet */
+    uint64_t present_chunks;    /* of them, as cr_seatdisk_present */
     uint64_t touched_chunks;    /* different ones, without holes */
     uint64_t pulled_chunks;     /* fetched from the store */
     uint64_t pulled_bytes;      /* their frames */
@@ -69,8 +84,26 @@ struct cr_version *cr_seatdisk_version(struct cr_seatdisk *disk);
 int cr_seatdisk_read(struct cr_seatdisk *disk, void *data, size_t len, uint64_t offset,
                      struct cr_error *err);
 
-/* As cr_seatdisk_read without handing the bytes out. */
+/* As cr_seatdisk_read without handing the bytes out, and from the store for the background. */
 int cr_seatdisk_prefetch(struct cr_seatdisk *disk, uint64_t len, uint64_t offset,
                          struct cr_error *err);
+
+/* Chunks of data that stand in the file, durably or not yet, as far as is known. */
+uint64_t cr_seatdisk_present(struct cr_seatdisk *disk);
+
+/*
+ * All chunks of data of the version stand in the file, durably, and so says its map: the file may
+ * be opened as a plain disk. It can become false again, when one of them is found to be damaged.
+ */
+bool cr_seatdisk_complete(struct cr_seatdisk *disk);
+
+/* Chunk `index` stands in the file, as far as is known; false for a hole, which never does. */
+bool cr_seatdisk_has(struct cr_seatdisk *disk, uint64_t index);
+
+/* A read is waiting for a fetch right now: who fetches in the background may leave it the line. */
+bool cr_seatdisk_demand_waits(struct cr_seatdisk *disk);
+
+/* Have what was filled by now made durable, and marked so in the map. Returns 0 or -EIO. */
+int cr_seatdisk_sync(struct cr_seatdisk *disk);
 
 void cr_seatdisk_stat(struct cr_seatdisk *disk, struct cr_seatdisk_stat *ret_stat);

@@ -49,9 +49,9 @@ struct cr_update {
 /* Bytes of its file that are filled; 0 = there is none. */
 static uint64_t filled_bytes(const struct cr_update *update, const struct cr_id *root)
 {
-    char name[CR_OLDDISK_NAME];
+    char name[CR_CHUNKFILE_NAME];
     struct stat st;
-    if (fstatat(update->disks_fd, cr_olddisk_name(root, name), &st, AT_SYMLINK_NOFOLLOW) < 0)
+    if (fstatat(update->disks_fd, cr_chunkfile_name(root, name), &st, AT_SYMLINK_NOFOLLOW) < 0)
         return 0;
     return (uint64_t)st.st_blocks * 512;
 }
@@ -197,13 +197,13 @@ static void *work(void *context)
 
 static bool has_others(int disks_fd, const struct cr_id *own)
 {
-    char name[CR_OLDDISK_NAME];
+    char name[CR_CHUNKFILE_NAME];
     int fd = openat(disks_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     CLEANUP_CLOSEDIR DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    cr_olddisk_name(own, name);
+    cr_chunkfile_name(own, name);
     for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;)
-        if (entry->d_name[0] != '.' && strcmp(entry->d_name, name) != 0)
-            return true;
+        if (strlen(entry->d_name) == strlen(name) && strcmp(entry->d_name, name) != 0)
+            return true; /* a map's name is shorter */
     return false;
 }
 

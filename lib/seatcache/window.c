@@ -73,12 +73,15 @@ static bool serve_from_file(struct cr_window *window, size_t i)
     uint8_t *whole = whole_chunk(window, &window->pieces[i]);
     switch (cr_chunkfile_read(&disk->file, window->pieces[i].index, window->ids[i], whole)) {
     case CR_FOUND:
+        cr_keeper_found(disk->keeper, window->pieces[i].index);
         remember(window, i, whole);
         serve(window, i, whole);
         return true;
     case CR_FOUND_NOTHING:
+        (void)cr_keeper_lost(disk->keeper, window->pieces[i].index);
         return false;
     case CR_FOUND_SOMETHING_ELSE:
+        (void)cr_keeper_lost(disk->keeper, window->pieces[i].index);
         atomic_fetch_add(&disk->healed, 1);
         return false;
     }
@@ -90,8 +93,10 @@ static void keep(struct cr_seatdisk *disk, const struct cr_piece *piece, const u
 {
     struct cr_error err;
     int r = cr_chunkfile_keep(&disk->file, piece->index, whole);
-    if (r == 0)
+    if (r == 0) {
+        cr_keeper_wrote(disk->keeper, piece->index);
         return;
+    }
     atomic_fetch_add(&disk->unkept, 1);
     if (atomic_flag_test_and_set(&disk->warned) || disk->warn == NULL)
         return;
@@ -189,10 +194,15 @@ static bool window_claim(struct cr_window *window)
     size_t claimed = 0, others = 0;
     pthread_mutex_lock(&disk->mutex);
     claim_free(window, &claimed, &others);
+    bool waits = claimed == 0 && others > 0 && !window->background;
+    if (waits)
+        atomic_fetch_add(&disk->demand_waits, 1);
     while (claimed == 0 && others > 0) {
         pthread_cond_wait(&disk->let_go, &disk->mutex);
         claim_free(window, &claimed, &others);
     }
+    if (waits)
+        atomic_fetch_sub(&disk->demand_waits, 1);
     pthread_mutex_unlock(&disk->mutex);
     return claimed > 0;
 }
@@ -220,10 +230,13 @@ static void ask_for(struct cr_window *window, const struct cr_id *id)
 
 static void fetch_asked(struct cr_window *window)
 {
-    struct cr_store *store = window->disk->objects;
+    struct cr_seatdisk *disk = window->disk;
+    struct cr_store *store = window->background ? disk->background : disk->objects;
     struct cr_error err = {0};
+    atomic_fetch_add(&disk->demand_waits, !window->background);
     int r =
         store->ops->chunks_get(store, window->asked, window->asked_count, take_frame, window, &err);
+    atomic_fetch_sub(&disk->demand_waits, !window->background);
     if (r < 0)
         window_fail(window, r, &err);
     for (size_t i = 0; i < window->count; i++) {
@@ -258,6 +271,13 @@ static void window_work(struct cr_window *window)
     window_let_go(window, mine);
 }
 
+static void tally_segment(struct cr_seatdisk *disk, uint32_t segment)
+{
+    uint64_t data_chunks = 0;
+    if (cr_tally_segment(&disk->tally, disk->version, segment, &data_chunks))
+        cr_keeper_set_data_chunks(disk->keeper, data_chunks);
+}
+
 /* The pieces at the beginning of the range, and the bytes that they are. */
 static int window_fill(struct cr_window *window, uint8_t *out, uint64_t len, uint64_t offset,
                        uint64_t *ret_bytes, struct cr_error *err)
@@ -271,6 +291,8 @@ static int window_fill(struct cr_window *window, uint8_t *out, uint64_t len, uin
         int r = cr_lookup_chunk(window->disk->version, piece.index, &window->ids[i], err);
         if (r < 0)
             return r;
+        if (i == 0 || piece.index % CR_SEGMENT_CHUNKS == 0)
+            tally_segment(window->disk, (uint32_t)(piece.index >> CR_SEGMENT_SHIFT));
         window->pieces[i] = piece;
         window->states[i] = CR_WINDOW_OPEN;
         if (window->ids[i] == NULL) {
@@ -299,9 +321,10 @@ static int window_run(struct cr_window *window, struct cr_error *err)
                                  cr_ref_format(cr_version_ref(window->disk->version), ref));
 }
 
-void cr_window_init(struct cr_window *window, struct cr_seatdisk *disk)
+void cr_window_init(struct cr_window *window, struct cr_seatdisk *disk, bool background)
 {
     window->disk = disk;
+    window->background = background;
     window->scratch = NULL;
     window->result = 0;
 }

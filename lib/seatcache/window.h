@@ -10,8 +10,9 @@
 
 #include "lib/blk/cache.h"
 #include "lib/blk/lookup.h"
-#include "lib/seatcache/chunkfile.h"
+#include "lib/seatcache/keeper.h"
 #include "lib/seatcache/seatdisk.h"
+#include "lib/seatcache/tally.h"
 #include "lib/seatcache/update.h"
 
 #include <limits.h>
@@ -19,10 +20,13 @@
 #include <stdatomic.h>
 
 struct cr_seatdisk {
-    struct cr_store *objects; /* the store, with segments and manifests kept */
+    struct cr_store *objects;    /* the store, with segments and manifests kept */
+    struct cr_store *background; /* borrowed; what is not waited for is fetched here */
     struct cr_version *version;
     int objects_fd;
     struct cr_chunkfile file;
+    struct cr_keeper *keeper; /* of the file's map */
+    struct cr_tally tally;
     struct cr_cache *recent;  /* verified chunks of which a part was read: the rest often follows */
     struct cr_update *update; /* chunks out of another version; may be NULL */
     void (*warn)(const char *sentence);
@@ -33,6 +37,7 @@ struct cr_seatdisk {
     pthread_mutex_t mutex;
     pthread_cond_t let_go;
 
+    atomic_uint demand_waits; /* reads that wait for a fetch */
     atomic_uint_least64_t reads, read_bytes, served, pulled, pulled_bytes, healed, unkept;
 };
 
@@ -50,6 +55,7 @@ enum cr_window_state {
 
 struct cr_window {
     struct cr_seatdisk *disk;
+    bool background; /* nobody waits for it */
     size_t count;
     struct cr_piece pieces[CR_WINDOW_CHUNKS];
     const struct cr_id *ids[CR_WINDOW_CHUNKS]; /* NULL: a hole */
@@ -63,8 +69,11 @@ struct cr_window {
     struct cr_error err;
 };
 
-/* A window of `disk` for any number of cr_window_read, one after the other. */
-void cr_window_init(struct cr_window *window, struct cr_seatdisk *disk);
+/*
+ * A window of `disk` for any number of cr_window_read, one after the other; `background` = no guest
+ * waits for it.
+ */
+void cr_window_init(struct cr_window *window, struct cr_seatdisk *disk, bool background);
 void cr_window_done(struct cr_window *window);
 
 /*

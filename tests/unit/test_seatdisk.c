@@ -247,6 +247,151 @@ static void a_spoiled_chunk_is_neither_served_nor_kept(void **state)
     expect_all(world);
 }
 
+/* --- the map -----------------------------------------------------------------------------------
+ */
+
+static atomic_int completed;
+
+static void hear_complete(void *context)
+{
+    assert_ptr_equal(context, &completed);
+    atomic_fetch_add(&completed, 1);
+}
+
+static void reopen_listening(struct world *world)
+{
+    struct cr_ref ref = {.name = "disk"};
+    struct cr_seatdisk_options options = {
+        .dir_fd = world->dir_fd,
+        .warn = hear,
+        .completed = hear_complete,
+        .context = &completed,
+    };
+    cr_seatdisk_close(TAKE_PTR(world->disk));
+    world->spy.requests = world->spy.chunks = world->spy.objects = 0;
+    assert_int_equal(cr_seatdisk_open(&world->spy.base, &ref, &options, &world->disk, NULL), 0);
+}
+
+static void a_version_is_complete_when_all_its_chunks_are_durable_and_says_so_once(void **state)
+{
+    struct world *world = *state;
+    atomic_store(&completed, 0);
+    reopen_listening(world);
+    assert_false(cr_seatdisk_has(world->disk, 3));
+    expect_read(world, 3UL * CR_CHUNK_BYTES, 10);
+    assert_true(cr_seatdisk_has(world->disk, 3));
+    assert_false(cr_seatdisk_has(world->disk, 2));
+    assert_false(cr_seatdisk_has(world->disk, 5)); /* a hole */
+    assert_int_equal(cr_seatdisk_present(world->disk), 1);
+    assert_int_equal(cr_seatdisk_sync(world->disk), 0);
+    assert_false(cr_seatdisk_complete(world->disk));
+    expect_all(world);
+    assert_int_equal(cr_seatdisk_present(world->disk), stat_of(world).touched_chunks);
+    assert_int_equal(cr_seatdisk_present(world->disk), stat_of(world).data_chunks);
+    assert_int_equal(cr_seatdisk_sync(world->disk), 0);
+    assert_true(cr_seatdisk_complete(world->disk));
+    assert_int_equal(completed, 1);
+    assert_int_equal(cr_seatdisk_sync(world->disk), 0);
+    assert_int_equal(completed, 1);
+    reopen_listening(world);
+    assert_int_equal(cr_seatdisk_sync(world->disk), 0);
+    assert_true(cr_seatdisk_complete(world->disk));
+    assert_int_equal(completed, 2);
+    assert_int_equal(world->spy.objects, 0);
+}
+
+static void a_damaged_chunk_makes_a_version_incomplete_until_it_is_durable_again(void **state)
+{
+    struct world *world = *state;
+    expect_all(world);
+    assert_int_equal(cr_seatdisk_sync(world->disk), 0);
+    CLEANUP_CLOSE int fd = cache_file(world);
+    assert_int_equal(cr_pwrite_full(fd, "noise", 5, 2 * CR_CHUNK_BYTES), 0);
+    assert_true(cr_seatdisk_complete(world->disk)); /* nobody has seen it */
+    expect_read(world, 2UL * CR_CHUNK_BYTES, CR_CHUNK_BYTES);
+    assert_int_equal(cr_seatdisk_sync(world->disk), 0);
+    assert_true(cr_seatdisk_complete(world->disk));
+    assert_int_equal(cr_pwrite_full(fd, "noise", 5, 2 * CR_CHUNK_BYTES), 0);
+    assert_int_equal(
+        cr_version_chunk(cr_seatdisk_version(world->disk), 2, &world->spy.spoiled, NULL), 0);
+    assert_int_equal(cr_seatdisk_prefetch(world->disk, 1, 2UL * CR_CHUNK_BYTES, NULL), -EBADMSG);
+    assert_false(cr_seatdisk_complete(world->disk));
+    assert_false(cr_seatdisk_has(world->disk, 2));
+    reopen(world);
+    assert_int_equal(cr_seatdisk_sync(world->disk), 0);
+    assert_false(cr_seatdisk_complete(world->disk));
+    memset(&world->spy.spoiled, 0, sizeof(world->spy.spoiled));
+    expect_all(world);
+    assert_int_equal(cr_seatdisk_sync(world->disk), 0);
+    assert_true(cr_seatdisk_complete(world->disk));
+}
+
+static void a_map_does_not_outlive_its_file(void **state)
+{
+    struct world *world = *state;
+    char hex[CR_ID_HEX], name[CR_ID_HEX + 16];
+    expect_all(world);
+    cr_id_format(&cr_version_info(cr_seatdisk_version(world->disk))->root, hex);
+    cr_seatdisk_close(TAKE_PTR(world->disk));
+    snprintf(name, sizeof(name), "disks/%s.disk", hex);
+    assert_int_equal(unlinkat(world->dir_fd, name, 0), 0);
+    reopen(world);
+    assert_int_equal(cr_seatdisk_sync(world->disk), 0);
+    assert_int_equal(cr_seatdisk_present(world->disk), 0);
+    assert_false(cr_seatdisk_complete(world->disk));
+    expect_all(world);
+    assert_int_equal(cr_seatdisk_sync(world->disk), 0);
+    assert_true(cr_seatdisk_complete(world->disk));
+    CLEANUP_CLOSE int fd = cache_file(world);
+    cr_seatdisk_close(TAKE_PTR(world->disk));
+    assert_int_equal(ftruncate(fd, 5 * CR_CHUNK_BYTES), 0);
+    reopen(world);
+    assert_int_equal(cr_seatdisk_present(world->disk), 0);
+}
+
+static void a_file_without_its_map_is_found_whole_again_without_a_fetch(void **state)
+{
+    struct world *world = *state;
+    char hex[CR_ID_HEX], name[CR_ID_HEX + 16];
+    expect_all(world);
+    cr_id_format(&cr_version_info(cr_seatdisk_version(world->disk))->root, hex);
+    snprintf(name, sizeof(name), "disks/%s.map", hex);
+    for (int round = 0; round < 3; round++) {
+        cr_seatdisk_close(TAKE_PTR(world->disk));
+        if (round == 0)
+            assert_int_equal(unlinkat(world->dir_fd, name, 0), 0);
+        else
+            assert_int_equal(
+                cr_file_replace(world->dir_fd, name, "noise", round == 1 ? 5 : 0, 0600), 0);
+        reopen(world);
+        assert_int_equal(cr_seatdisk_present(world->disk), 0);
+        expect_all(world);
+        assert_int_equal(cr_seatdisk_sync(world->disk), 0);
+        assert_true(cr_seatdisk_complete(world->disk));
+        assert_int_equal(world->spy.chunks, 0);
+    }
+}
+
+static void what_is_prefetched_comes_from_the_background_store(void **state)
+{
+    struct world *world = *state;
+    struct spy other = {.inner = world->spy.inner};
+    struct cr_ref ref = {.name = "disk"};
+    other.base.ops = &spy_ops;
+    struct cr_seatdisk_options options = {.dir_fd = world->dir_fd, .background = &other.base};
+    cr_seatdisk_close(TAKE_PTR(world->disk));
+    assert_int_equal(cr_seatdisk_open(&world->spy.base, &ref, &options, &world->disk, NULL), 0);
+    world->spy.chunks = 0;
+    assert_int_equal(cr_seatdisk_prefetch(world->disk, 3UL * CR_CHUNK_BYTES, 0, NULL), 0);
+    assert_int_equal(world->spy.chunks, 0);
+    assert_int_equal(other.chunks, 3);
+    expect_read(world, 0, 4UL * CR_CHUNK_BYTES);
+    assert_int_equal(world->spy.chunks, 1);
+    assert_int_equal(other.chunks, 3);
+    assert_false(cr_seatdisk_demand_waits(world->disk));
+    cr_seatdisk_close(TAKE_PTR(world->disk));
+}
+
 static void a_full_disk_costs_fetches_and_one_warning(void **state)
 {
     struct world *world = *state;
@@ -319,6 +464,11 @@ int main(void)
         PROMISE(a_file_cut_short_under_a_running_disk_is_fetched_again),
         PROMISE(damaged_segments_and_manifests_are_asked_for_again),
         PROMISE(a_spoiled_chunk_is_neither_served_nor_kept),
+        PROMISE(a_version_is_complete_when_all_its_chunks_are_durable_and_says_so_once),
+        PROMISE(a_damaged_chunk_makes_a_version_incomplete_until_it_is_durable_again),
+        PROMISE(a_map_does_not_outlive_its_file),
+        PROMISE(a_file_without_its_map_is_found_whole_again_without_a_fetch),
+        PROMISE(what_is_prefetched_comes_from_the_background_store),
         PROMISE(a_full_disk_costs_fetches_and_one_warning),
         PROMISE(a_second_process_is_told_that_the_file_is_in_use),
         PROMISE(a_prefetched_range_is_read_without_the_store),
