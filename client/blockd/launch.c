@@ -90,6 +90,10 @@ static void command_fill(struct command *command, const struct options *options,
     command_add(command, "trust=", options->trust);
     command_add(command, "patience=", options->patience);
     command_add(command, "deltas=", options->deltas);
+    command_add(command, "hot=", options->hot);
+    command_add(command, "fill-rate=", options->fill_rate);
+    command_add(command, "boot-seconds=", options->boot_seconds);
+    command_add(command, "boot-quiet=", options->boot_quiet);
     command_add(command, "stats=", options->stats != NULL ? options->stats : stats);
     command_add(command, "record=", options->record);
     command_add(command, "socket=", options->socket);

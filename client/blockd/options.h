@@ -7,8 +7,8 @@
 #include <stdbool.h>
 
 struct options {
-    const char *server, *image, *cache, *pki, *trust, *socket, *pidfile, *patience, *deltas, *stats,
-        *record;
+    const char *server, *image, *cache, *pki, *trust, *socket, *pidfile, *patience, *deltas, *hot,
+        *fill_rate, *boot_seconds, *boot_quiet, *stats, *record;
     bool verbose, help, version;
 };
 

@@ -32,17 +32,29 @@
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 
 /* A client that keeps to this keeps the memory limit (carrel-blockd.8). */
-#define REQUEST_BYTES_MAX  (2U * 1024 * 1024)
+#define REQUEST_BYTES_MAX    (2U * 1024 * 1024)
 
-#define PATIENCE_S_DEFAULT 600U
+#define PATIENCE_S_DEFAULT   600U
+
+#define BOOT_S_DEFAULT       300U
+#define BOOT_QUIET_S_DEFAULT 60U
+#define BOOT_S_MAX           3600U
+
+/* A room of sixty fills at the rate of one line of 1 Gbit/s. */
+#define FILL_RATE_DEFAULT (2 * CR_MIB)
 
 static struct {
     char *server, *pki, *cache, *trust, *stats, *record, *socket; /* owned */
-    bool image_given, no_deltas;
+    bool image_given, no_deltas, no_hot;
     struct cr_ref image;
-    uint64_t patience_s;
+    uint64_t patience_s, boot_s, boot_quiet_s;
+    uint64_t fill_rate_bytes;
     uint64_t ready_fd; /* UINT64_MAX: nobody waits */
-} config = {.patience_s = PATIENCE_S_DEFAULT, .ready_fd = UINT64_MAX};
+} config = {.patience_s = PATIENCE_S_DEFAULT,
+            .boot_s = BOOT_S_DEFAULT,
+            .boot_quiet_s = BOOT_QUIET_S_DEFAULT,
+            .fill_rate_bytes = FILL_RATE_DEFAULT,
+            .ready_fd = UINT64_MAX};
 
 static struct seat seat;
 
@@ -68,9 +80,21 @@ static const struct {
     const char *key;
     uint64_t *number;
     uint64_t max;
+    bool is_size; /* "2M" */
 } numbers[] = {
-    {"patience", &config.patience_s, CR_PATIENCE_S_MAX},
-    {"ready-fd", &config.ready_fd, INT32_MAX},
+    {"patience", &config.patience_s, CR_PATIENCE_S_MAX, false},
+    {"boot-seconds", &config.boot_s, BOOT_S_MAX, false},
+    {"boot-quiet", &config.boot_quiet_s, BOOT_S_MAX, false},
+    {"fill-rate", &config.fill_rate_bytes, CR_TIB, true},
+    {"ready-fd", &config.ready_fd, INT32_MAX, false},
+};
+
+static const struct {
+    const char *key;
+    bool *no; /* set by "no" */
+} switches[] = {
+    {"deltas", &config.no_deltas},
+    {"hot", &config.no_hot},
 };
 
 static int plugin_config(const char *key, const char *value)
@@ -86,7 +110,8 @@ static int plugin_config(const char *key, const char *value)
     for (size_t i = 0; i < CR_ARRAY_LEN(numbers); i++) {
         if (strcmp(key, numbers[i].key) != 0)
             continue;
-        if (cr_u64_parse(value, numbers[i].max, numbers[i].number) == 0)
+        if ((numbers[i].is_size ? cr_bytes_parse : cr_u64_parse)(value, numbers[i].max,
+                                                                 numbers[i].number) == 0)
             return 0;
         nbdkit_error("%s=%s is not a number up to %" PRIu64, key, value, numbers[i].max);
         return -1;
@@ -97,9 +122,11 @@ static int plugin_config(const char *key, const char *value)
             say(err.text);
         return config.image_given ? 0 : -1;
     }
-    if (strcmp(key, "deltas") == 0) {
+    for (size_t i = 0; i < CR_ARRAY_LEN(switches); i++) {
+        if (strcmp(key, switches[i].key) != 0)
+            continue;
         int yes_or_no = nbdkit_parse_bool(value);
-        config.no_deltas = yes_or_no == 0;
+        *switches[i].no = yes_or_no == 0;
         return yes_or_no < 0 ? -1 : 0;
     }
     nbdkit_error("there is no parameter '%s'", key);
@@ -124,6 +151,10 @@ static int plugin_config_complete(void)
     "trust=DIR        Signed metadata: only versions in it are served.\n"                          \
     "deltas=BOOL      Take chunks from older versions in the cache, by deltas too (default "       \
     "yes).\n"                                                                                      \
+    "hot=BOOL         Fetch ahead along the hot list (default yes).\n"                             \
+    "fill-rate=BYTES  Fetch the rest at so many a second; 0 = do not (default 2M).\n"              \
+    "boot-seconds=N   Record the boot for so long at most; 0 = do not (default 300).\n"            \
+    "boot-quiet=N     It is over when nothing new was read for so long (default 60).\n"            \
     "stats=FILE       Written at the end.\n"                                                       \
     "record=FILE      Every read is written there.\n"                                              \
     "ready-fd=N       Told when the disk is served.\n"                                             \
@@ -220,6 +251,10 @@ static int plugin_after_fork(void)
         .image = config.image,
         .patience_s = (unsigned)config.patience_s,
         .no_deltas = config.no_deltas,
+        .no_hot = config.no_hot,
+        .fill_rate_bytes = config.fill_rate_bytes,
+        .boot_max_s = (unsigned)config.boot_s,
+        .boot_quiet_s = (unsigned)config.boot_quiet_s,
         .warn = say,
     };
     int r = watch_start();
@@ -302,6 +337,7 @@ static int plugin_pread(void *opaque, void *data, uint32_t len, uint64_t offset,
     (void)opaque, (void)flags;
     struct cr_error err;
     record_read(offset, len);
+    boot_touch(seat.boot, offset, len);
     int r = cr_seatdisk_read(seat.disk, data, len, offset, &err);
     return r < 0 ? request_failed(r, &err) : 0;
 }

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 
 /* The server's URI with the settings that stand beside it. */
 static int uri_make(const struct seat_settings *settings, unsigned patience_s, struct cr_buf *uri,
@@ -26,6 +27,20 @@ static int uri_make(const struct seat_settings *settings, unsigned patience_s, s
     return r < 0 ? cr_error_errno(err, r, "server '%.200s'", settings->server) : 0;
 }
 
+/* A store on the server, with connections of its own. */
+static int store_open(const struct seat_settings *settings, unsigned patience_s,
+                      struct cr_store *_Atomic *ret_store, struct cr_error *err)
+{
+    CLEANUP_BUF struct cr_buf uri = CR_BUF_INIT(CR_URI_BYTES_MAX);
+    struct cr_store *store = NULL;
+    int r = uri_make(settings, patience_s, &uri, err);
+    if (r == 0)
+        r = cr_https_open((const char *)uri.data, &store, err);
+    if (r == 0)
+        *ret_store = store;
+    return r;
+}
+
 /* A seat that has verified its version before starts without a server after this long. */
 #define TRUST_PATIENCE_S 10U
 
@@ -33,24 +48,43 @@ static int uri_make(const struct seat_settings *settings, unsigned patience_s, s
 static int trust_ask(struct seat *seat, const struct seat_settings *settings,
                      struct cr_version_info *ret_info, struct cr_ref *ret_ref, struct cr_error *err)
 {
-    CLEANUP_BUF struct cr_buf uri = CR_BUF_INIT(CR_URI_BYTES_MAX);
-    struct cr_store *store = NULL;
     unsigned patience_s =
         settings->patience_s < TRUST_PATIENCE_S ? settings->patience_s : TRUST_PATIENCE_S;
-    int r = uri_make(settings, patience_s, &uri, err);
-    if (r == 0)
-        r = cr_https_open((const char *)uri.data, &store, err);
-    if (r < 0)
-        return r;
-    seat->trust = store;
-    return seat_trust_resolve(settings, store, ret_info, ret_ref, err);
+    int r = store_open(settings, patience_s, &seat->trust, err);
+    return r < 0 ? r : seat_trust_resolve(settings, seat->trust, ret_info, ret_ref, err);
+}
+
+static uint64_t background_received(void *context)
+{
+    struct seat *seat = context;
+    struct cr_https_stat stat = {0};
+    cr_https_stat(seat->background, &stat);
+    return stat.bytes_received;
+}
+
+/* What goes on beside the reads. */
+static int helpers_start(struct seat *seat, const struct seat_settings *settings,
+                         struct cr_error *err)
+{
+    const struct boot_options boot = {.server = seat->background,
+                                      .disk = seat->disk,
+                                      .max_s = settings->boot_max_s,
+                                      .quiet_s = settings->boot_quiet_s};
+    const struct fill_options fill = {.server = seat->background,
+                                      .disk = seat->disk,
+                                      .no_hot = settings->no_hot,
+                                      .rate_bytes = settings->fill_rate_bytes,
+                                      .received = background_received,
+                                      .context = seat};
+    int r = settings->boot_max_s == 0 ? 0 : boot_start(&boot, &seat->boot);
+    if (r == 0 && (!settings->no_hot || settings->fill_rate_bytes > 0))
+        r = fill_start(&fill, &seat->fill);
+    return r < 0 ? cr_error_errno(err, r, "cannot start a thread") : 0;
 }
 
 int seat_open(struct seat *seat, const struct seat_settings *settings, struct cr_error *err)
 {
-    CLEANUP_BUF struct cr_buf uri = CR_BUF_INIT(CR_URI_BYTES_MAX);
     CLEANUP_CLOSE int dir_fd = -1;
-    struct cr_store *store = NULL;
     int r = cr_dir_make(AT_FDCWD, settings->cache, 0700);
     if (r == 0) {
         dir_fd = open(settings->cache, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -70,33 +104,39 @@ int seat_open(struct seat *seat, const struct seat_settings *settings, struct cr
         options.known = &info;
     }
     if (r == 0)
-        r = uri_make(settings, settings->patience_s, &uri, err);
+        r = store_open(settings, settings->patience_s, &seat->store, err);
     if (r == 0)
-        r = cr_https_open((const char *)uri.data, &store, err);
-    if (r < 0)
-        return r;
-    seat->store = store;
-    return cr_seatdisk_open(store, &ref, &options, &seat->disk, err);
+        r = store_open(settings, settings->patience_s, &seat->background, err);
+    options.background = seat->background;
+    if (r == 0)
+        r = cr_seatdisk_open(seat->store, &ref, &options, &seat->disk, err);
+    return r < 0 ? r : helpers_start(seat, settings, err);
+}
+
+/* The stores, in any order. */
+static struct cr_store *_Atomic *store_at(struct seat *seat, unsigned i)
+{
+    struct cr_store *_Atomic *const stores[] = {&seat->store, &seat->trust, &seat->background};
+    return i < CR_ARRAY_LEN(stores) ? stores[i] : NULL;
 }
 
 void seat_close(struct seat *seat)
 {
     seat_interrupt(seat); /* nobody waits for an answer any more */
+    fill_stop(TAKE_PTR(seat->fill));
+    boot_stop(TAKE_PTR(seat->boot));
     cr_seatdisk_close(TAKE_PTR(seat->disk));
-    struct cr_store *store = seat->store;
-    seat->store = NULL;
-    cr_store_close(store);
-    store = seat->trust;
-    seat->trust = NULL;
-    cr_store_close(store);
+    struct cr_store *_Atomic *at;
+    for (unsigned i = 0; (at = store_at(seat, i)) != NULL; i++)
+        cr_store_close(atomic_exchange(at, NULL));
 }
 
 void seat_interrupt(struct seat *seat)
 {
-    struct cr_store *store = seat->store;
-    if (store != NULL)
-        cr_https_interrupt(store);
-    store = seat->trust;
-    if (store != NULL)
-        cr_https_interrupt(store);
+    struct cr_store *_Atomic *at;
+    for (unsigned i = 0; (at = store_at(seat, i)) != NULL; i++) {
+        struct cr_store *store = atomic_load(at);
+        if (store != NULL)
+            cr_https_interrupt(store);
+    }
 }

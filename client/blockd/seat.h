@@ -2,7 +2,8 @@
 /* What the plugin serves: one version, from the server and the cache folder. */
 #pragma once
 
-#include "lib/seatcache/seatdisk.h"
+#include "client/blockd/boot.h"
+#include "client/blockd/fill.h"
 
 struct seat_settings {
     const char *server; /* URI */
@@ -11,14 +12,20 @@ struct seat_settings {
     const char *trust;  /* folder of signed metadata; NULL = the head of the image is believed */
     struct cr_ref image;
     unsigned patience_s;
-    bool no_deltas; /* as cr_seatdisk_options */
+    bool no_deltas;                    /* as cr_seatdisk_options */
+    bool no_hot;                       /* nothing is fetched along the hot list */
+    uint64_t fill_rate_bytes;          /* as fill_options */
+    unsigned boot_max_s, boot_quiet_s; /* as boot_options; a max of 0 = boots are not recorded */
     void (*warn)(const char *sentence);
 };
 
 struct seat {
     struct cr_store *_Atomic store;
-    struct cr_store *_Atomic trust; /* the same server, asked for signed metadata */
+    struct cr_store *_Atomic trust;      /* the same server, asked for signed metadata */
+    struct cr_store *_Atomic background; /* the same, on connections that no read waits for */
     struct cr_seatdisk *disk;
+    struct fill *fill; /* NULL = nothing is fetched ahead */
+    struct boot *boot; /* NULL = it is not recorded */
 };
 
 /*

@@ -13,11 +13,14 @@ int stats_write(const struct seat *seat, const char *path)
 {
     CLEANUP_BUF struct cr_buf text = CR_BUF_INIT(4096);
     struct cr_seatdisk_stat disk;
-    struct cr_https_stat net = {0};
+    struct cr_https_stat net = {0}, background = {0};
+    struct fill_stat fill;
     char ref[CR_REF_TEXT];
     const struct cr_version *version = cr_seatdisk_version(seat->disk);
     cr_seatdisk_stat(seat->disk, &disk);
     cr_https_stat(seat->store, &net);
+    cr_https_stat(seat->background, &background);
+    fill_stat(seat->fill, &fill);
     const struct {
         const char *name;
         uint64_t value;
@@ -26,6 +29,7 @@ int stats_write(const struct seat *seat, const char *path)
         {"data_bytes", cr_version_info(version)->data_bytes},
         {"reads", disk.reads},
         {"read_bytes", disk.read_bytes},
+        {"stalled_reads", disk.stalled_reads},
         {"data_chunks", disk.data_chunks},
         {"present_chunks", disk.present_chunks},
         {"touched_chunks", disk.touched_chunks},
@@ -38,9 +42,14 @@ int stats_write(const struct seat *seat, const char *path)
         {"delta_chunks", disk.delta_chunks},
         {"delta_bytes", disk.delta_bytes},
         {"delta_fallbacks", disk.delta_fallbacks},
-        {"received_bytes", net.bytes_received},
-        {"requests", net.requests},
-        {"retries", net.retries},
+        {"hot_chunks", fill.hot_chunks},
+        {"hot_ms", fill.hot_ms},
+        {"boot_chunks", boot_sent(seat->boot)},
+        {"background_chunks", background.chunks},
+        {"background_bytes", background.bytes_received},
+        {"received_bytes", net.bytes_received + background.bytes_received},
+        {"requests", net.requests + background.requests},
+        {"retries", net.retries + background.retries},
     };
     int r =
         cr_buf_printf(&text, "{\"version\": \"%s\"", cr_ref_format(cr_version_ref(version), ref));

@@ -43,19 +43,16 @@ static int whole_received(void *context, const void *data, size_t len, struct cr
     return r < 0 ? cr_error_errno(err, r, "the answer for '%s'", whole->path) : 0;
 }
 
-/* GET `path` until there is an answer; it is appended to `out`, at most `max` bytes. */
-static int whole_get(struct https_store *store, const char *path, size_t max, struct cr_buf *out,
-                     struct cr_error *err)
+/* Ask until there is an answer; it is appended to `out`, at most `max` bytes. */
+static int whole_ask(struct https_store *store, struct cr_http_request *request, size_t max,
+                     struct cr_buf *out, struct cr_error *err)
 {
-    struct whole whole = {.out = out, .start = out->len, .max = max, .path = path};
-    struct cr_http_request request = {
-        .path = path,
-        .sink = whole_received,
-        .context = &whole,
-    };
+    struct whole whole = {.out = out, .start = out->len, .max = max, .path = request->path};
     struct cr_http_patience patience = {0};
+    request->sink = whole_received;
+    request->context = &whole;
     for (;;) {
-        int r = cr_http_do(store->http, &request, err);
+        int r = cr_http_do(store->http, request, err);
         if (r == 0)
             return 0;
         out->len = whole.start;
@@ -64,6 +61,13 @@ static int whole_get(struct https_store *store, const char *path, size_t max, st
         if (r < 0)
             return r;
     }
+}
+
+static int whole_get(struct https_store *store, const char *path, size_t max, struct cr_buf *out,
+                     struct cr_error *err)
+{
+    struct cr_http_request request = {.path = path};
+    return whole_ask(store, &request, max, out, err);
 }
 
 static int https_object_get(struct cr_store *store, enum cr_kind kind, const struct cr_id *id,
@@ -318,6 +322,15 @@ int cr_https_stat(struct cr_store *store, struct cr_https_stat *ret_stat)
         .chunks = atomic_load(&of(store)->chunks),
     };
     return 0;
+}
+
+int cr_https_post(struct cr_store *store, const char *path, const void *body, size_t len,
+                  struct cr_buf *out, struct cr_error *err)
+{
+    if (store->ops != &https_ops)
+        return cr_error_set(err, -EINVAL, "store '%.200s' is no server", store->uri);
+    struct cr_http_request request = {.path = path, .body = body, .body_len = len};
+    return whole_ask(of(store), &request, out->max - out->len, out, err);
 }
 
 void cr_https_interrupt(struct cr_store *store)

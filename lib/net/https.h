@@ -28,6 +28,14 @@ int cr_https_open(const char *uri, struct cr_store **ret_store, struct cr_error 
 int cr_https_stat(struct cr_store *store, struct cr_https_stat *ret_stat);
 
 /*
+ * POST `len` > 0 bytes to `path` ("/v1/...") until the server answers; its answer is appended to
+ * `out`, at most as much as that takes. Returns 0, or as cr_http_do and cr_http_wait; -EINVAL for a
+ * store that cr_https_open has not made.
+ */
+int cr_https_post(struct cr_store *store, const char *path, const void *body, size_t len,
+                  struct cr_buf *out, struct cr_error *err);
+
+/*
  * From any thread: whatever waits for the server ends soon with -ECANCELED, now and later. So that
  * a program can stop while its server is away. A store of another kind is left alone.
  */

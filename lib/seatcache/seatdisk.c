@@ -7,6 +7,7 @@
 #include "lib/seatcache/olddisk.h"
 #include "lib/seatcache/window.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 
@@ -162,6 +163,7 @@ void cr_seatdisk_stat(struct cr_seatdisk *disk, struct cr_seatdisk_stat *ret_sta
     *ret_stat = (struct cr_seatdisk_stat){
         .reads = atomic_load(&disk->reads),
         .read_bytes = atomic_load(&disk->read_bytes),
+        .stalled_reads = atomic_load(&disk->stalled),
         .data_chunks = data_chunks == CR_MAP_UNKNOWN ? 0 : data_chunks,
         .present_chunks = cr_keeper_present(disk->keeper),
         .touched_chunks = atomic_load(&disk->served),
@@ -185,6 +187,7 @@ static int read_range(struct cr_seatdisk *disk, uint8_t *out, uint64_t len, uint
     for (uint64_t done = 0, bytes = 0; r == 0 && done < len; done += bytes)
         r = cr_window_read(&window, out != NULL ? out + done : NULL, len - done, offset + done,
                            &bytes, err);
+    atomic_fetch_add_explicit(&disk->stalled, window.waited, memory_order_relaxed);
     cr_window_done(&window);
     return r;
 }
@@ -205,4 +208,19 @@ int cr_seatdisk_prefetch(struct cr_seatdisk *disk, uint64_t len, uint64_t offset
 {
     int r = cr_range_check(disk->file.disk_bytes, len, offset, err);
     return r < 0 ? r : read_range(disk, NULL, len, offset, err);
+}
+
+int cr_seatdisk_prefetch_chunks(struct cr_seatdisk *disk, const uint32_t *chunks, size_t count,
+                                struct cr_error *err)
+{
+    struct cr_window window;
+    static_assert(CR_SEATDISK_PREFETCH_MAX <= CR_WINDOW_CHUNKS, "one window takes them");
+    for (size_t i = 0; i < count; i++)
+        if (count > CR_SEATDISK_PREFETCH_MAX || chunks[i] >= cr_version_chunks(disk->version))
+            return cr_error_set(err, -EINVAL, "chunk %u is beyond the disk's end, or too many",
+                                chunks[i]);
+    cr_window_init(&window, disk, true);
+    int r = cr_window_fetch(&window, chunks, count, err);
+    cr_window_done(&window);
+    return r;
 }

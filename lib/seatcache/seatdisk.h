@@ -50,9 +50,10 @@ struct cr_seatdisk_options {
 
 struct cr_seatdisk_stat {
     uint64_t reads, read_bytes; /* that were asked for */
+    uint64_t stalled_reads;     /* of them, that waited for a fetch */
     uint64_t data_chunks;       /* of the version; 0 = not known yet */
     uint64_t present_chunks;    /* of them, as cr_seatdisk_present */
-    uint64_t touched_chunks;    /* different ones, without holes */
+    uint64_t touched_chunks;    /* different ones that were asked for, without holes */
     uint64_t pulled_chunks;     /* fetched from the store */
     uint64_t pulled_bytes;      /* their frames */
     uint64_t healed_chunks;     /* fetched because the file held something else */
@@ -87,6 +88,17 @@ int cr_seatdisk_read(struct cr_seatdisk *disk, void *data, size_t len, uint64_t 
 /* As cr_seatdisk_read without handing the bytes out, and from the store for the background. */
 int cr_seatdisk_prefetch(struct cr_seatdisk *disk, uint64_t len, uint64_t offset,
                          struct cr_error *err);
+
+/* At most as many chunks in one cr_seatdisk_prefetch_chunks. */
+#define CR_SEATDISK_PREFETCH_MAX 32U
+
+/*
+ * Have chunks in the file that may lie anywhere on the disk, by their indices: what is missing of
+ * them travels in one request to the store for the background. Those that a read is fetching
+ * already are left to it. Returns 0 or -errno with a sentence.
+ */
+int cr_seatdisk_prefetch_chunks(struct cr_seatdisk *disk, const uint32_t *chunks, size_t count,
+                                struct cr_error *err);
 
 /* Chunks of data that stand in the file, durably or not yet, as far as is known. */
 uint64_t cr_seatdisk_present(struct cr_seatdisk *disk);

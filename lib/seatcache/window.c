@@ -28,12 +28,28 @@ static void count_touched(struct cr_seatdisk *disk, uint64_t index)
         atomic_fetch_add_explicit(&disk->served, 1, memory_order_relaxed);
 }
 
+/* Called with the mutex held. */
+static void claim_drop(struct cr_window *window, size_t i)
+{
+    uint64_t index = window->pieces[i].index;
+    window->disk->busy[index / CR_WORD_BITS] &= ~(1UL << (index % CR_WORD_BITS));
+}
+
+/* Whoever waits for this one chunk need not wait for the rest of the request. */
 static void serve(struct cr_window *window, size_t i, const uint8_t *whole)
 {
+    struct cr_seatdisk *disk = window->disk;
     const struct cr_piece *piece = &window->pieces[i];
-    count_touched(window->disk, piece->index);
+    if (!window->background)
+        count_touched(disk, piece->index);
     if (piece->out != NULL && piece->out != whole)
         memcpy(piece->out, whole + piece->from, piece->bytes);
+    if (window->states[i] == CR_WINDOW_CLAIMED) {
+        pthread_mutex_lock(&disk->mutex);
+        claim_drop(window, i);
+        pthread_cond_broadcast(&disk->let_go);
+        pthread_mutex_unlock(&disk->mutex);
+    }
     window->states[i] = CR_WINDOW_SERVED;
 }
 
@@ -195,9 +211,10 @@ static bool window_claim(struct cr_window *window)
     pthread_mutex_lock(&disk->mutex);
     claim_free(window, &claimed, &others);
     bool waits = claimed == 0 && others > 0 && !window->background;
+    window->waited = window->waited || waits;
     if (waits)
         atomic_fetch_add(&disk->demand_waits, 1);
-    while (claimed == 0 && others > 0) {
+    while (claimed == 0 && others > 0 && !window->leaves) {
         pthread_cond_wait(&disk->let_go, &disk->mutex);
         claim_free(window, &claimed, &others);
     }
@@ -207,15 +224,14 @@ static bool window_claim(struct cr_window *window)
     return claimed > 0;
 }
 
-static void window_let_go(struct cr_window *window, const bool mine[])
+/* Of what failed. */
+static void window_let_go(struct cr_window *window)
 {
     struct cr_seatdisk *disk = window->disk;
     pthread_mutex_lock(&disk->mutex);
-    for (size_t i = 0; i < window->count; i++) {
-        uint64_t index = window->pieces[i].index;
-        if (mine[i])
-            disk->busy[index / CR_WORD_BITS] &= ~(1UL << (index % CR_WORD_BITS));
-    }
+    for (size_t i = 0; i < window->count; i++)
+        if (window->states[i] == CR_WINDOW_CLAIMED)
+            claim_drop(window, i);
     pthread_cond_broadcast(&disk->let_go);
     pthread_mutex_unlock(&disk->mutex);
 }
@@ -233,6 +249,7 @@ static void fetch_asked(struct cr_window *window)
     struct cr_seatdisk *disk = window->disk;
     struct cr_store *store = window->background ? disk->background : disk->objects;
     struct cr_error err = {0};
+    window->waited = window->waited || !window->background;
     atomic_fetch_add(&disk->demand_waits, !window->background);
     int r =
         store->ops->chunks_get(store, window->asked, window->asked_count, take_frame, window, &err);
@@ -253,22 +270,21 @@ static void fetch_asked(struct cr_window *window)
 /* Serve what memory and files have of our claims and fetch the rest in one request. */
 static void window_work(struct cr_window *window)
 {
-    bool mine[CR_WINDOW_CHUNKS] = {false};
     struct cr_error err = {0};
     window->asked_count = 0;
     if (window->scratch == NULL)
         window->scratch = malloc(CR_CHUNK_BYTES);
     if (window->scratch == NULL)
         window_fail(window, cr_error_errno(&err, -ENOMEM, "cannot read a chunk"), &err);
-    for (size_t i = 0; i < window->count; i++) {
-        mine[i] = window->states[i] == CR_WINDOW_CLAIMED;
-        if (mine[i] && window->scratch != NULL && !serve_from_memory(window, i) &&
-            !serve_from_file(window, i) && !serve_from_update(window, i))
+    for (size_t i = 0; i < window->count; i++)
+        if (window->states[i] == CR_WINDOW_CLAIMED && window->scratch != NULL &&
+            !serve_from_memory(window, i) && !serve_from_file(window, i) &&
+            !serve_from_update(window, i))
             ask_for(window, window->ids[i]);
-    }
     if (window->asked_count > 0)
         fetch_asked(window);
-    window_let_go(window, mine);
+    if (window->result < 0)
+        window_let_go(window);
 }
 
 static void tally_segment(struct cr_seatdisk *disk, uint32_t segment)
@@ -278,30 +294,42 @@ static void tally_segment(struct cr_seatdisk *disk, uint32_t segment)
         cr_keeper_set_data_chunks(disk->keeper, data_chunks);
 }
 
+/* Append a piece: a hole is served here, and so is what is in memory. */
+static int piece_add(struct cr_window *window, const struct cr_piece *piece, struct cr_error *err)
+{
+    size_t i = window->count;
+    int r = cr_lookup_chunk(window->disk->version, piece->index, &window->ids[i], err);
+    if (r < 0)
+        return r;
+    window->count++;
+    window->pieces[i] = *piece;
+    window->states[i] = CR_WINDOW_OPEN;
+    if (window->ids[i] == NULL) {
+        if (piece->out != NULL)
+            memset(piece->out, 0, piece->bytes);
+        window->states[i] = CR_WINDOW_SERVED;
+    } else {
+        (void)serve_from_memory(window, i);
+    }
+    return 0;
+}
+
 /* The pieces at the beginning of the range, and the bytes that they are. */
 static int window_fill(struct cr_window *window, uint8_t *out, uint64_t len, uint64_t offset,
                        uint64_t *ret_bytes, struct cr_error *err)
 {
     uint64_t done = 0;
-    for (window->count = 0; window->count < CR_WINDOW_CHUNKS && done < len; window->count++) {
-        size_t i = window->count;
+    window->count = 0;
+    while (window->count < CR_WINDOW_CHUNKS && done < len) {
         struct cr_piece piece =
             cr_piece_first(window->disk->file.disk_bytes, out != NULL ? out + done : NULL,
                            len - done, offset + done);
-        int r = cr_lookup_chunk(window->disk->version, piece.index, &window->ids[i], err);
+        bool first = window->count == 0;
+        int r = piece_add(window, &piece, err);
         if (r < 0)
             return r;
-        if (i == 0 || piece.index % CR_SEGMENT_CHUNKS == 0)
+        if (first || piece.index % CR_SEGMENT_CHUNKS == 0)
             tally_segment(window->disk, (uint32_t)(piece.index >> CR_SEGMENT_SHIFT));
-        window->pieces[i] = piece;
-        window->states[i] = CR_WINDOW_OPEN;
-        if (window->ids[i] == NULL) {
-            if (piece.out != NULL)
-                memset(piece.out, 0, piece.bytes);
-            window->states[i] = CR_WINDOW_SERVED;
-        } else {
-            (void)serve_from_memory(window, i);
-        }
         done += piece.bytes;
     }
     *ret_bytes = done;
@@ -325,6 +353,7 @@ void cr_window_init(struct cr_window *window, struct cr_seatdisk *disk, bool bac
 {
     window->disk = disk;
     window->background = background;
+    window->leaves = window->waited = false;
     window->scratch = NULL;
     window->result = 0;
 }
@@ -339,4 +368,21 @@ int cr_window_read(struct cr_window *window, uint8_t *out, uint64_t len, uint64_
 {
     int r = window_fill(window, out, len, offset, ret_bytes, err);
     return r < 0 ? r : window_run(window, err);
+}
+
+int cr_window_fetch(struct cr_window *window, const uint32_t *chunks, size_t count,
+                    struct cr_error *err)
+{
+    struct cr_seatdisk *disk = window->disk;
+    window->count = 0;
+    window->leaves = true;
+    for (size_t i = 0; i < count && window->count < CR_WINDOW_CHUNKS; i++) {
+        uint64_t offset = (uint64_t)chunks[i] << CR_CHUNK_SHIFT;
+        struct cr_piece piece = cr_piece_first(disk->file.disk_bytes, NULL, CR_CHUNK_BYTES, offset);
+        int r = piece_add(window, &piece, err);
+        if (r < 0)
+            return r;
+        tally_segment(disk, chunks[i] >> CR_SEGMENT_SHIFT);
+    }
+    return window_run(window, err);
 }

@@ -4,7 +4,8 @@
  *
  * Who fetches: a thread claims a chunk by its bit in `busy`, under the mutex, and keeps the claim
  * until the chunk is served. A thread that finds a chunk claimed first deals with those that it
- * has claimed itself, lets go of them, and only then waits: there is no circle of waiting.
+ * has claimed itself, and lets go of each when it is served; only then it waits: there is no circle
+ * of waiting.
  */
 #pragma once
 
@@ -38,7 +39,7 @@ struct cr_seatdisk {
     pthread_cond_t let_go;
 
     atomic_uint demand_waits; /* reads that wait for a fetch */
-    atomic_uint_least64_t reads, read_bytes, served, pulled, pulled_bytes, healed, unkept;
+    atomic_uint_least64_t reads, read_bytes, served, pulled, pulled_bytes, healed, unkept, stalled;
 };
 
 #define CR_WORD_BITS (CHAR_BIT * sizeof(unsigned long))
@@ -56,6 +57,8 @@ enum cr_window_state {
 struct cr_window {
     struct cr_seatdisk *disk;
     bool background; /* nobody waits for it */
+    bool leaves;     /* what another thread is at is left to it */
+    bool waited;     /* for a fetch */
     size_t count;
     struct cr_piece pieces[CR_WINDOW_CHUNKS];
     const struct cr_id *ids[CR_WINDOW_CHUNKS]; /* NULL: a hole */
@@ -83,3 +86,11 @@ void cr_window_done(struct cr_window *window);
  */
 int cr_window_read(struct cr_window *window, uint8_t *out, uint64_t len, uint64_t offset,
                    uint64_t *ret_bytes, struct cr_error *err);
+
+/*
+ * Have chunks that may lie anywhere on the disk in the file: `count` of them, at most
+ * CR_WINDOW_CHUNKS, all below the number of chunks. Those that another thread is at are left to it.
+ * One call for each window. Returns as cr_window_read.
+ */
+int cr_window_fetch(struct cr_window *window, const uint32_t *chunks, size_t count,
+                    struct cr_error *err);

@@ -39,10 +39,10 @@ make_pki() {
 
 # Start chunkd at $server_url; the first time at a free port, later at the same one.
 server_url=
-start_server() {
+start_server() { # [option...]
     local listen=${server_url#https://}
     : >chunkd.log
-    start "$chunkd" --store "$store" --pki "$pki/server" --listen "${listen:-127.0.0.1:0}" >chunkd.log
+    start "$chunkd" --store "$store" --pki "$pki/server" --listen "${listen:-127.0.0.1:0}" "$@" >chunkd.log
     server_pid=$started
     wait_until grep -q '^listening on ' chunkd.log
     server_url=$(sed -n 's/^listening on //p;q' chunkd.log)
@@ -54,13 +54,14 @@ kill_server() {
     wait "$server_pid" 2>/dev/null || true
 }
 
-# Start blockd for an image with the cache `cache` and wait until it serves at $uri.
+# Start blockd for an image with the cache `cache` and wait until it serves at $uri. It fetches nothing
+# that is not read, unless told otherwise.
 start_blockd() { # image [option...]
     local image=$1
     shift
     : >ready
     start "$blockd" --server "$server_url" --pki "$seat" --image "$image" --cache cache \
-        --socket "$work/seat.sock" "$@" >ready
+        --socket "$work/seat.sock" --hot no --fill-rate 0 --boot-seconds 0 "$@" >ready
     blockd_pid=$started
     uri="nbd+unix:///?socket=$work/seat.sock"
     wait_until grep -q '^ready ' ready
