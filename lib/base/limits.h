@@ -68,6 +68,9 @@
 #define CR_TRUST_KEY_BYTES_MAX       4096U /* the text of a public key */
 #define CR_TRUST_SIGNATURES_MAX      64U
 #define CR_TRUST_SIGNATURE_BYTES_MAX 1024U
+#define CR_TRUST_DELEGATIONS_MAX     4096U /* roles that one file delegates to */
+#define CR_TRUST_VISITS_MAX          32U   /* delegated roles that are read for one target */
+#define CR_TRUST_ROLE_NAME_BYTES_MAX 200U  /* of a delegated role, as file names hold it */
 #define CR_TRUST_ROTATIONS_MAX       32U  /* new roots in one refresh */
 #define CR_TRUST_ROOTS_MAX           200U /* of a repository, ever */
 

@@ -4,6 +4,7 @@
  *
  *   DIR/root.json       the trusted root; the first one is put there by hand or at enrolment
  *   DIR/timestamp.json  DIR/snapshot.json  DIR/targets.json     the last ones that were verified
+ *   DIR/delegate-ROLE.json     roles to which the targets delegate, those that a search needed
  *   DIR/recover         stands while timestamp and snapshot are being dropped for rotated keys
  *   DIR/lock            one refresh at a time (flock)
  *
@@ -80,6 +81,18 @@ void cr_trust_client_state(const struct cr_trust_client *client, int64_t now_s,
 /* Borrowed until the next refresh. The targets are NULL when the health is CR_TRUST_EMPTY. */
 const struct cr_root *cr_trust_client_root(const struct cr_trust_client *client);
 const struct cr_targets *cr_trust_client_targets(const struct cr_trust_client *client);
+
+/*
+ * Section 5.6.7: the target `path` in the trusted targets, or in the roles to which they delegate
+ * it, depth first and in their order. Files of delegated roles are the announced ones or are
+ * refused; those that the folder lacks are fetched and kept there (DIR/delegate-ROLE.json). At most
+ * CR_TRUST_VISITS_MAX of them are read. Returns 0, -ENOENT when nobody speaks of it, -ENOKEY when
+ * the folder has no targets that fit its snapshot (refresh first), or as cr_trust_refresh when a
+ * role on the way is refused: then the search is over.
+ */
+int cr_trust_find(const struct cr_trust_client *client, cr_trust_fetch *fetch, void *context,
+                  int64_t now_s, const char *path, struct cr_target *ret_target,
+                  struct cr_error *err);
 
 /* cr_targets_resolve of what is trusted, whatever its age; -ENOKEY when there is nothing. */
 int cr_trust_resolve(const struct cr_trust_client *client, const struct cr_ref *ref, int64_t now_s,

@@ -139,60 +139,16 @@ int cr_envelope_format(const struct cr_trust_envelope *envelope, struct cr_buf *
 
 /* --- verifying ------------------------------------------------------------------------------- */
 
-static const struct cr_trust_key *key_of_role(const struct cr_root *root, enum cr_role role,
-                                              const char *keyid)
-{
-    const struct cr_role_keys *keys = &root->roles[role];
-    for (uint32_t i = 0; i < keys->count; i++)
-        if (strcmp(keys->keyids[i], keyid) == 0)
-            return cr_root_key(root, keyid);
-    return NULL;
-}
-
-static bool has_signed(const struct cr_trust_envelope *envelope, const struct cr_trust_key *key,
-                       const char *sig)
-{
-    uint8_t signature[CR_TRUST_SIGNATURE_BYTES_MAX];
-    size_t len = strlen(sig) / 2;
-    if (key == NULL || len == 0 || len > sizeof(signature) || cr_hex_parse(sig, signature, len) < 0)
-        return false;
-    return cr_key_verifies(key, envelope->signed_.data, envelope->signed_.len, signature, len);
-}
-
 bool cr_trust_is_signed_by(const struct cr_trust_envelope *envelope, const struct cr_root *root,
                            enum cr_role role, const char *keyid)
 {
-    const json_t *signatures = json_object_get(envelope->json, "signatures");
-    for (size_t i = 0; i < json_array_size(signatures); i++) {
-        const json_t *entry = json_array_get(signatures, i);
-        if (strcmp(json_string_value(json_object_get(entry, "keyid")), keyid) == 0 &&
-            has_signed(envelope, key_of_role(root, role, keyid),
-                       json_string_value(json_object_get(entry, "sig"))))
-            return true;
-    }
-    return false;
+    return cr_keys_signed_by(envelope, root->keys, root->key_count, &root->roles[role], keyid);
 }
 
 uint32_t cr_trust_count(const struct cr_trust_envelope *envelope, const struct cr_root *root,
                         enum cr_role role)
 {
-    const struct cr_trust_key *counted[CR_TRUST_SIGNATURES_MAX];
-    uint32_t count = 0;
-    const json_t *signatures = json_object_get(envelope->json, "signatures");
-    size_t total = json_array_size(signatures);
-    for (size_t i = 0; i < total && i < CR_TRUST_SIGNATURES_MAX; i++) {
-        const json_t *entry = json_array_get(signatures, i);
-        const struct cr_trust_key *key =
-            key_of_role(root, role, json_string_value(json_object_get(entry, "keyid")));
-        if (!has_signed(envelope, key, json_string_value(json_object_get(entry, "sig"))))
-            continue;
-        bool known = false;
-        for (uint32_t j = 0; j < count; j++)
-            known |= cr_id_equal(&counted[j]->public, &key->public);
-        if (!known)
-            counted[count++] = key;
-    }
-    return count;
+    return cr_keys_signed(envelope, root->keys, root->key_count, &root->roles[role]);
 }
 
 int cr_trust_verify(const struct cr_trust_envelope *envelope, const struct cr_root *root,

@@ -24,6 +24,30 @@ json_t *cr_hashes_format(const struct cr_hashes *hashes);
 int cr_hex_parse(const char *text, uint8_t *out, size_t len);
 void cr_hex_format(const uint8_t *bytes, size_t len, char *out);
 
+/* --- keys, of a root or of delegations (keyring.c) ------------------------------------------- */
+
+/* "keys" of `object`, at most CR_TRUST_KEYS_MAX; the caller calls cr_keys_free. 0, -ENOMEM or
+ * -EBADMSG. */
+int cr_keys_parse(const json_t *object, struct cr_trust_key **ret_keys, uint32_t *ret_count,
+                  struct cr_error *err);
+void cr_keys_free(struct cr_trust_key *keys, uint32_t count);
+
+/* Borrowed, or NULL. */
+const struct cr_trust_key *cr_keys_find(const struct cr_trust_key *keys, uint32_t count,
+                                        const char *keyid);
+
+/* "keyids" and "threshold" of `object`; the caller frees the key ids. 0, -ENOMEM or -EBADMSG. */
+int cr_role_keys_parse(const json_t *object, const struct cr_trust_key *keys, uint32_t count,
+                       struct cr_role_keys *ret_role, struct cr_error *err);
+
+/* cr_trust_count and cr_trust_is_signed_by, of any role. */
+uint32_t cr_keys_signed(const struct cr_trust_envelope *envelope, const struct cr_trust_key *keys,
+                        uint32_t count, const struct cr_role_keys *role);
+bool cr_keys_signed_by(const struct cr_trust_envelope *envelope, const struct cr_trust_key *keys,
+                       uint32_t count, const struct cr_role_keys *role, const char *keyid);
+
+/* --- the role -------------------------------------------------------------------------------- */
+
 /* "_type", "spec_version", "version" and "expires"; keeps a reference of `signed_json`. */
 int cr_common_parse(json_t *signed_json, enum cr_role role, struct cr_role_common *ret_common,
                     struct cr_error *err);

@@ -124,6 +124,16 @@ int cr_snapshot_parse(json_t *signed_json, struct cr_pointer *ret_snapshot, stru
     return pointer_parse(signed_json, CR_ROLE_SNAPSHOT, "targets.json", ret_snapshot, err);
 }
 
+int cr_snapshot_file(const struct cr_pointer *snapshot, const char *name,
+                     struct cr_meta_file *ret_file, struct cr_error *err)
+{
+    const json_t *meta = json_object_get(snapshot->common.json, "meta");
+    if (json_object_get(meta, name) == NULL)
+        return cr_error_set(err, -ENOENT, "version %" PRIu64 " of the snapshot does not name it",
+                            snapshot->common.version);
+    return take_file(meta, name, ret_file, err);
+}
+
 static int pointer_format(const struct cr_pointer *pointer, enum cr_role role, const char *next,
                           json_t **ret_json)
 {

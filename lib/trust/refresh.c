@@ -19,29 +19,11 @@
 
 struct refresh {
     int dir_fd;
-    cr_trust_fetch *fetch;
-    void *context;
-    int64_t now_s;
+    struct trusted_source from;
     struct trusted at; /* what is trusted so far */
 };
 
 /* --- one file -------------------------------------------------------------------------------- */
-
-static int bring(const struct refresh *refresh, const char *name, size_t max, struct cr_buf *out,
-                 struct cr_error *err)
-{
-    cr_buf_init(out, max);
-    struct cr_error why = {0};
-    int r = refresh->fetch(refresh->context, name, max, out, &why);
-    if (r == -EMSGSIZE || (r == 0 && out->len > max))
-        return cr_error_set(err, -EMSGSIZE, "it is longer than the %zu bytes that it may have",
-                            max);
-    if (r == -ENOENT)
-        return cr_error_set(err, r, "the server does not have it");
-    if (r < 0 && why.text[0] == '\0')
-        return cr_error_errno(err, r, "fetching it");
-    return r < 0 ? cr_error_set(err, r, "%s", why.text) : 0;
-}
 
 static int keep(const struct refresh *refresh, enum cr_role role, const struct cr_buf *bytes,
                 struct cr_error *err)
@@ -50,25 +32,6 @@ static int keep(const struct refresh *refresh, enum cr_role role, const struct c
     int r =
         cr_file_replace(refresh->dir_fd, trusted_name(role, name), bytes->data, bytes->len, 0644);
     return r < 0 ? cr_error_errno(err, r, "writing the trusted '%s'", name) : 0;
-}
-
-static int check_age(const struct refresh *refresh, const struct cr_role_common *common,
-                     struct cr_error *err)
-{
-    char when[CR_EXPIRES_TEXT];
-    if (common->expires_s > refresh->now_s)
-        return 0;
-    return cr_error_set(err, -EKEYEXPIRED, "it expired at %s",
-                        cr_expires_format(common->expires_s, when));
-}
-
-static int check_version(uint64_t found, uint64_t announced, struct cr_error *err)
-{
-    if (found == announced)
-        return 0;
-    return cr_error_set(err, found < announced ? -ESTALE : -EBADMSG,
-                        "it is version %" PRIu64 ", and version %" PRIu64 " was announced", found,
-                        announced);
 }
 
 /* --- root ------------------------------------------------------------------------------------ */
@@ -147,7 +110,7 @@ static int next_root(struct refresh *refresh, const char *name, struct cr_error 
     CLEANUP_BUF struct cr_buf bytes = CR_BUF_INIT(0);
     CLEANUP_ENVELOPE struct cr_trust_envelope envelope = {0};
     CLEANUP(cr_root_done) struct cr_root next = {0};
-    int r = bring(refresh, name, CR_TRUST_ROOT_BYTES_MAX, &bytes, err);
+    int r = trusted_bring(&refresh->from, name, CR_TRUST_ROOT_BYTES_MAX, &bytes, err);
     if (r == -ENOENT && err != NULL)
         err->text[0] = '\0'; /* that is how it ends each time */
     if (r == -ENOENT)
@@ -161,7 +124,7 @@ static int next_root(struct refresh *refresh, const char *name, struct cr_error 
     if (r == 0)
         r = cr_trust_verify(&envelope, &next, CR_ROLE_ROOT, err);
     if (r == 0)
-        r = check_version(next.common.version, refresh->at.root.common.version + 1, err);
+        r = trusted_check_version(next.common.version, refresh->at.root.common.version + 1, err);
     if (r == 0)
         r = take_root(refresh, &next, &bytes, err);
     return r < 0 ? r : 1;
@@ -177,7 +140,7 @@ static int refresh_root(struct refresh *refresh, struct cr_error *err)
     }
     if (r < 0)
         return cr_error_prefix(err, r, "refused '%s'", name);
-    r = check_age(refresh, &refresh->at.root.common, err);
+    r = trusted_check_age(&refresh->from, &refresh->at.root.common, err);
     return r < 0 ? cr_error_prefix(err, r, "the trusted root, version %" PRIu64 ", is the newest",
                                    refresh->at.root.common.version)
                  : 0;
@@ -193,13 +156,13 @@ static int check_timestamp(const struct refresh *refresh, const struct cr_pointe
                             "it is version %" PRIu64 ", and version %" PRIu64 " was seen here",
                             new_->common.version, old->common.version);
     if (new_->common.version == old->common.version)
-        return check_age(refresh, &old->common, err);
+        return trusted_check_age(&refresh->from, &old->common, err);
     if (new_->next.version < old->next.version)
         return cr_error_set(err, -ESTALE,
                             "it names version %" PRIu64 " of the snapshot, and version %" PRIu64
                             " was seen here",
                             new_->next.version, old->next.version);
-    return check_age(refresh, &new_->common, err);
+    return trusted_check_age(&refresh->from, &new_->common, err);
 }
 
 static int refresh_timestamp(struct refresh *refresh, struct cr_error *err)
@@ -208,7 +171,8 @@ static int refresh_timestamp(struct refresh *refresh, struct cr_error *err)
     CLEANUP_ENVELOPE struct cr_trust_envelope envelope = {0};
     CLEANUP(cr_pointer_done) struct cr_pointer timestamp = {0};
     struct cr_pointer *old = &refresh->at.timestamp;
-    int r = bring(refresh, "timestamp.json", CR_TRUST_TIMESTAMP_BYTES_MAX, &bytes, err);
+    int r =
+        trusted_bring(&refresh->from, "timestamp.json", CR_TRUST_TIMESTAMP_BYTES_MAX, &bytes, err);
     if (r == 0)
         r = cr_envelope_parse(bytes.data, bytes.len, CR_ROLE_TIMESTAMP, &envelope, err);
     if (r == 0)
@@ -258,7 +222,7 @@ static int bring_announced(const struct refresh *refresh, enum cr_role role,
     size_t max = cr_roles[role].bytes_max;
     if (meta->has_length && meta->length < max)
         max = (size_t)meta->length;
-    int r = bring(refresh, name, max, bytes, err);
+    int r = trusted_bring(&refresh->from, name, max, bytes, err);
     if (r == 0)
         r = cr_meta_file_check(meta, name, bytes->data, bytes->len, err);
     if (r == 0)
@@ -279,11 +243,11 @@ static int fetch_snapshot(struct refresh *refresh, struct cr_error *err)
     if (r == 0)
         r = cr_snapshot_parse(envelope.signed_json, &snapshot, err);
     if (r == 0)
-        r = check_version(snapshot.common.version, meta->version, err);
+        r = trusted_check_version(snapshot.common.version, meta->version, err);
     if (r == 0 && old->common.version > 0)
         r = cr_snapshot_follows(old, &snapshot, err);
     if (r == 0)
-        r = check_age(refresh, &snapshot.common, err);
+        r = trusted_check_age(&refresh->from, &snapshot.common, err);
     if (r == 0)
         r = keep(refresh, CR_ROLE_SNAPSHOT, &bytes, err);
     if (r < 0)
@@ -305,9 +269,9 @@ static int fetch_targets(struct refresh *refresh, struct cr_error *err)
     if (r == 0)
         r = cr_targets_parse(envelope.signed_json, &targets, err);
     if (r == 0)
-        r = check_version(targets.common.version, meta->version, err);
+        r = trusted_check_version(targets.common.version, meta->version, err);
     if (r == 0)
-        r = check_age(refresh, &targets.common, err);
+        r = trusted_check_age(&refresh->from, &targets.common, err);
     if (r == 0)
         r = keep(refresh, CR_ROLE_TARGETS, &bytes, err);
     return r;
@@ -330,7 +294,7 @@ static int refresh_snapshot(struct refresh *refresh, struct cr_error *err)
     const struct cr_role_common *common = &refresh->at.snapshot.common;
     char name[TRUSTED_NAME_TEXT];
     int r = folder_has(refresh, CR_ROLE_SNAPSHOT, common->version, meta)
-                ? check_age(refresh, common, err)
+                ? trusted_check_age(&refresh->from, common, err)
                 : fetch_snapshot(refresh, err);
     return r < 0 ? cr_error_prefix(err, r, "refused '%s'",
                                    announced_name(refresh, CR_ROLE_SNAPSHOT, meta, name))
@@ -343,7 +307,7 @@ static int refresh_targets(struct refresh *refresh, struct cr_error *err)
     const struct cr_role_common *common = &refresh->at.targets.common;
     char name[TRUSTED_NAME_TEXT];
     int r = folder_has(refresh, CR_ROLE_TARGETS, common->version, meta)
-                ? check_age(refresh, common, err)
+                ? trusted_check_age(&refresh->from, common, err)
                 : fetch_targets(refresh, err);
     return r < 0 ? cr_error_prefix(err, r, "refused '%s'",
                                    announced_name(refresh, CR_ROLE_TARGETS, meta, name))
@@ -413,8 +377,8 @@ static int lock_take(int lock)
 int cr_trust_refresh(struct cr_trust_client *client, cr_trust_fetch *fetch, void *context,
                      int64_t now_s, struct cr_error *err)
 {
-    struct refresh refresh = {
-        .dir_fd = client->dir_fd, .fetch = fetch, .context = context, .now_s = now_s};
+    struct refresh refresh = {.dir_fd = client->dir_fd,
+                              .from = {.fetch = fetch, .context = context, .now_s = now_s}};
     CLEANUP_CLOSE int lock =
         openat(client->dir_fd, TRUSTED_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (lock < 0)

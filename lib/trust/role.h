@@ -120,6 +120,10 @@ struct cr_pointer {
 
 void cr_pointer_done(struct cr_pointer *pointer);
 
+/* What `snapshot` says of the file of a delegated role. Returns 0, -ENOENT or -EBADMSG. */
+int cr_snapshot_file(const struct cr_pointer *snapshot, const char *name,
+                     struct cr_meta_file *ret_file, struct cr_error *err);
+
 /* As cr_root_parse. A snapshot may name more files (of delegations): they are kept and checked for
  * their form. */
 int cr_timestamp_parse(json_t *signed_json, struct cr_pointer *ret_timestamp, struct cr_error *err);
@@ -131,7 +135,7 @@ int cr_snapshot_format(const struct cr_pointer *snapshot, json_t **ret_json);
 int cr_snapshot_follows(const struct cr_pointer *old, const struct cr_pointer *new_,
                         struct cr_error *err);
 
-/* targets.h has the targets. */
+/* targets.h has the targets, delegations.h the roles below them. */
 
 /* --- envelope -------------------------------------------------------------------------------- */
 

@@ -8,9 +8,7 @@
 
 void cr_root_done(struct cr_root *root)
 {
-    for (uint32_t i = 0; i < root->key_count; i++)
-        cr_key_done(&root->keys[i]);
-    free(root->keys);
+    cr_keys_free(root->keys, root->key_count);
     for (size_t role = 0; role < CR_ROLE_COUNT; role++)
         free(root->roles[role].keyids);
     cr_common_done(&root->common);
@@ -19,10 +17,7 @@ void cr_root_done(struct cr_root *root)
 
 const struct cr_trust_key *cr_root_key(const struct cr_root *root, const char *keyid)
 {
-    for (uint32_t i = 0; i < root->key_count; i++)
-        if (strcmp(root->keys[i].keyid, keyid) == 0)
-            return &root->keys[i];
-    return NULL;
+    return cr_keys_find(root->keys, root->key_count, keyid);
 }
 
 static bool role_has(const struct cr_role_keys *keys, const char *keyid)
@@ -35,63 +30,14 @@ static bool role_has(const struct cr_role_keys *keys, const char *keyid)
 
 /* --- reading --------------------------------------------------------------------------------- */
 
-static int take_keys(const json_t *signed_json, struct cr_root *root, struct cr_error *err)
-{
-    json_t *keys, *object;
-    int r = cr_field_object(signed_json, "keys", &keys, err);
-    if (r < 0)
-        return r;
-    if (json_object_size(keys) > CR_TRUST_KEYS_MAX)
-        return cr_error_set(err, -EBADMSG, "it has more than %u keys", CR_TRUST_KEYS_MAX);
-    root->keys = cr_calloc(json_object_size(keys), sizeof(*root->keys));
-    if (root->keys == NULL)
-        return cr_error_errno(err, -ENOMEM, "a root");
-    const char *keyid;
-    json_object_foreach(keys, keyid, object)
-    {
-        r = cr_key_parse(object, keyid, &root->keys[root->key_count], err);
-        if (r < 0)
-            return cr_error_prefix(err, r, "key '%.64s'", keyid);
-        root->key_count++;
-    }
-    return 0;
-}
-
-static int take_keyids(const json_t *ids, const struct cr_root *root, struct cr_role_keys *keys,
-                       struct cr_error *err)
-{
-    if (!json_is_array(ids))
-        return cr_error_set(err, -EBADMSG, "its field 'keyids' is missing or no array");
-    if (json_array_size(ids) > CR_TRUST_KEYS_MAX)
-        return cr_error_set(err, -EBADMSG, "it has more than %u keys", CR_TRUST_KEYS_MAX);
-    keys->keyids = cr_calloc(json_array_size(ids), sizeof(*keys->keyids));
-    if (keys->keyids == NULL)
-        return cr_error_errno(err, -ENOMEM, "a root");
-    for (size_t i = 0; i < json_array_size(ids); i++) {
-        const char *id = json_string_value(json_array_get(ids, i));
-        if (id == NULL || cr_root_key(root, id) == NULL)
-            return cr_error_set(err, -EBADMSG, "its key id %zu names no key of this root", i + 1);
-        if (role_has(keys, id))
-            return cr_error_set(err, -EBADMSG, "it names the key '%.64s' twice", id);
-        snprintf(keys->keyids[keys->count++], CR_KEYID_TEXT, "%s", id);
-    }
-    return 0;
-}
-
 static int take_role(const json_t *roles, enum cr_role role, struct cr_root *root,
                      struct cr_error *err)
 {
     json_t *object;
-    uint64_t threshold = 0;
     int r = cr_field_object(roles, cr_roles[role].name, &object, err);
     if (r < 0)
         return r;
-    r = cr_field_integer(object, "threshold", 1, &threshold, err);
-    if (r == 0 && threshold > INT32_MAX)
-        r = cr_error_set(err, -EBADMSG, "its field 'threshold' is too large");
-    if (r == 0)
-        r = take_keyids(json_object_get(object, "keyids"), root, &root->roles[role], err);
-    root->roles[role].threshold = (uint32_t)threshold;
+    r = cr_role_keys_parse(object, root->keys, root->key_count, &root->roles[role], err);
     return r < 0 ? cr_error_prefix(err, r, "role '%s'", cr_roles[role].name) : 0;
 }
 
@@ -102,7 +48,7 @@ static int take_all(const json_t *signed_json, struct cr_root *root, struct cr_e
     if (consistent != NULL && !json_is_boolean(consistent))
         return cr_error_set(err, -EBADMSG, "its field 'consistent_snapshot' is not true or false");
     root->consistent_snapshot = json_is_true(consistent);
-    int r = take_keys(signed_json, root, err);
+    int r = cr_keys_parse(signed_json, &root->keys, &root->key_count, err);
     if (r == 0)
         r = cr_field_object(signed_json, "roles", &roles, err);
     for (int role = 0; r == 0 && role < CR_ROLE_COUNT; role++)

@@ -12,6 +12,7 @@
 
 void cr_targets_done(struct cr_targets *targets)
 {
+    cr_delegations_done(&targets->delegations);
     cr_common_done(&targets->common);
     *targets = (struct cr_targets){0};
 }
@@ -216,8 +217,8 @@ int cr_targets_parse(json_t *signed_json, struct cr_targets *ret_targets, struct
         r = look_at_entries(&targets, err);
     if (r == 0)
         r = cr_targets_channels_check(&targets, err);
-    if (r == 0 && json_object_get(signed_json, "delegations") != NULL)
-        r = cr_field_object(signed_json, "delegations", &object, err);
+    if (r == 0)
+        r = cr_delegations_parse(signed_json, &targets.delegations, err);
     if (r < 0) {
         cr_targets_done(&targets);
         return r;

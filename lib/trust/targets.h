@@ -10,10 +10,12 @@
 #pragma once
 
 #include "lib/image/head.h"
+#include "lib/trust/delegations.h"
 #include "lib/trust/role.h"
 
 struct cr_targets {
-    struct cr_role_common common; /* .json is always there: entries live in it */
+    struct cr_role_common common;      /* .json is always there: entries live in it */
+    struct cr_delegations delegations; /* as they were read */
 };
 
 void cr_targets_done(struct cr_targets *targets);
@@ -21,7 +23,7 @@ void cr_targets_done(struct cr_targets *targets);
 /* Targets without entries; version 1. Returns 0 or -ENOMEM. */
 int cr_targets_new(struct cr_targets *ret_targets);
 
-/* As cr_root_parse: every entry is looked at. */
+/* As cr_root_parse: every entry and every delegation is looked at. A delegated role is the same. */
 int cr_targets_parse(json_t *signed_json, struct cr_targets *ret_targets, struct cr_error *err);
 
 /* "signed"; the caller owns it. Version and expiry are those of `targets`. 0 or -ENOMEM. */

@@ -19,9 +19,31 @@ struct cr_trust_client {
     struct trusted now;
 };
 
+/* --- what comes from the server (arrival.c) -------------------------------------------------- */
+
+struct trusted_source {
+    cr_trust_fetch *fetch;
+    void *context;
+    int64_t now_s;
+};
+
+/* The file `name`, at most `max` bytes. Returns 0, -EMSGSIZE, -ENOENT or what `fetch` returned. */
+int trusted_bring(const struct trusted_source *from, const char *name, size_t max,
+                  struct cr_buf *out, struct cr_error *err);
+
+/* 0 or -EKEYEXPIRED. */
+int trusted_check_age(const struct trusted_source *from, const struct cr_role_common *common,
+                      struct cr_error *err);
+
+/* 0, -ESTALE for an older version than was announced, or -EBADMSG for a newer one. */
+int trusted_check_version(uint64_t found, uint64_t announced, struct cr_error *err);
+
+/* --- the folder ------------------------------------------------------------------------------ */
+
 /* The marker of a rotation: the version of the root from which timestamp and snapshot are void. */
-#define TRUSTED_RECOVER "recover"
-#define TRUSTED_LOCK    "lock"
+#define TRUSTED_RECOVER  "recover"
+#define TRUSTED_LOCK     "lock"
+#define TRUSTED_DELEGATE "delegate-" /* and a role: no name of it is that of another file */
 
 /* Bytes of cr_roles[role] as "root.json". */
 #define TRUSTED_NAME_TEXT 40

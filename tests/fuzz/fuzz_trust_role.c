@@ -78,6 +78,27 @@ static int look_at_version(void *context, const struct cr_trust_version *version
     return 0;
 }
 
+static void delegations(const struct cr_delegations *parsed)
+{
+    char encoded[CR_TRUST_ROLE_NAME_BYTES_MAX + 1];
+    REQUIRE(parsed->key_count <= CR_TRUST_KEYS_MAX && parsed->count <= CR_TRUST_DELEGATIONS_MAX);
+    for (uint32_t i = 0; i < parsed->count; i++) {
+        const struct cr_delegation *role = &parsed->roles[i];
+        REQUIRE(cr_delegation_encode(role->name, encoded) == 0 && encoded[0] != '\0');
+        REQUIRE(strchr(encoded, '/') == NULL && strlen(encoded) >= strlen(role->name));
+        REQUIRE(role->keys.threshold >= 1 && role->keys.count <= parsed->key_count);
+        REQUIRE(role->paths == NULL || role->prefixes == NULL);
+        for (size_t j = 0; j < json_array_size(role->paths); j++) {
+            const char *path = json_string_value(json_array_get(role->paths, j));
+            (void)cr_delegation_covers(role, path + strlen(path) / 2);
+            /* A '*' takes a '*', and everything else itself. */
+            REQUIRE(cr_delegation_covers(role, path));
+        }
+        bool covers = cr_delegation_covers(role, "physics@1");
+        REQUIRE(!covers || json_array_size(role->paths) + json_array_size(role->prefixes) > 0);
+    }
+}
+
 static void targets(json_t *signed_json)
 {
     static const struct cr_ref stable = {.name = "physics", .channel = "stable"};
@@ -90,6 +111,7 @@ static void targets(json_t *signed_json)
         return;
     }
     common(&parsed.common);
+    delegations(&parsed.delegations);
     (void)cr_targets_each(&parsed, NULL, look_at_version, &parsed, NULL);
     if (cr_targets_resolve(&parsed, &stable, 1800000000, &version, &err) == 0)
         REQUIRE(strcmp(version.ref.name, "physics") == 0 && version.ref.number >= 1);

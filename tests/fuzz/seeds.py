@@ -313,7 +313,9 @@ def trust_files():
          "roles": dict.fromkeys(("root", "targets", "snapshot", "timestamp"), role)},
         {"targets": {"physics@2": version, "readme": {"length": 0, "hashes": {"md5": "x"}}},
          "carrel": {"channels": {"physics": [change, dict(change, kind="rollback", number=0)]}},
-         "delegations": {"keys": {}, "roles": []}},
+         "delegations": {"keys": keys, "roles": [
+             dict(role, name="lab/\u00e9", terminating=True, paths=["lab/*-?.img", "x"]),
+             dict(role, name="bins", terminating=False, path_hash_prefixes=["00", "c4f"])]}},
         {"meta": {"targets.json": meta, "other.json": {"version": 1}}},
         {"meta": {"snapshot.json": meta}},
     ]

@@ -7,8 +7,8 @@
  *   tuf-client --metadata-dir DIR --metadata-url URL --target-name PATH... --target-base-url URL
  *              --target-dir DIR download
  *
- * The public suite, github.com/theupdateframework/tuf-conformance, takes it as its --entrypoint;
- * what fails there are the tests that follow delegations. --days-in-future N moves the clock.
+ * The public suite, github.com/theupdateframework/tuf-conformance, takes it as its --entrypoint.
+ * --days-in-future N moves the clock.
  * Targets are kept under their percent-encoded paths. Exit status 0 or 1; what went wrong is one
  * line on standard error.
  */
@@ -126,14 +126,14 @@ static bool is_right(const struct cr_target *target, const struct cr_buf *bytes)
            cr_hashes_check(&target->hashes, bytes->data, bytes->len) == 0;
 }
 
-static int download_target(const struct arguments *arguments, const struct cr_trust_client *client,
+static int download_target(struct arguments *arguments, const struct cr_trust_client *client,
                            const char *path, struct cr_error *err)
 {
     struct cr_target target;
     char url[8192], name[4096], file[8192];
-    int r = cr_targets_find(cr_trust_client_targets(client), path, &target);
+    int r = cr_trust_find(client, fetch, arguments, arguments->now_s, path, &target, err);
     if (r < 0)
-        return cr_error_set(err, r, "'%s' is no target", path);
+        return r;
     if (!target.hashes.has_sha256 && !target.hashes.has_sha512)
         return cr_error_set(err, -EBADMSG, "'%s' has no hash of a known kind", path);
     if (target.length > TARGET_BYTES_MAX)

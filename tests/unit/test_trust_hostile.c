@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/trust_repo.h"
+#include "tests/unit/trust_delegates.h"
 
 #include <fnmatch.h>
 
@@ -174,13 +174,30 @@ static struct allowed {
     {"targets", "/signed/carrel/channels/physics/?/*_s", "zero", false, 0},
     {"targets", "/signed/carrel/channels/physics/?/*_s", "negative", false, 0},
     {"targets", "/signed/carrel/channels/physics/?/number", "zero", false, 0},
+    /* Delegations may be fewer than before, to roles that may speak of less, or never end it. */
+    {"targets", "/signed/delegations", "missing", false, 0},
+    {"targets", "/signed/delegations/roles", "array", false, 0},
+    {"targets", "/signed/delegations/roles/?", "missing", false, 0},
+    {"targets", "/signed/delegations/roles/?/keyids", "array", false, 0},
+    {"targets", "/signed/delegations/roles/?/keyids/?", "missing", false, 0},
+    {"targets", "/signed/delegations/roles/?/terminating", "true", false, 0},
+    {"targets", "/signed/delegations/roles/?/terminating", "false", false, 0},
+    {"targets", "/signed/delegations/roles/?/path*s", "missing", false, 0},
+    {"targets", "/signed/delegations/roles/?/path*s", "array", false, 0},
+    {"targets", "/signed/delegations/roles/?/pat*/?", "missing", false, 0},
+    {"targets", "/signed/delegations/roles/?/pat*/?", "repeated", false, 0},
+    {"targets", "/signed/delegations/roles/0/paths/?", "*text", false, 0},
+    /* What a delegated role says of a target may be nothing: then it is not found. */
+    {"delegate", "/signed/targets", "object", true, 0},
+    {"delegate", "/signed/targets/lab", "missing", true, 0},
+    {"delegate", "/signed/targets/lab/length", "zero", false, 0},
 };
 
 static struct allowed *find_allowed(const char *role, const char *path, const char *mutation)
 {
     for (size_t i = 0; i < CR_ARRAY_LEN(allowed); i++)
         if (strcmp(allowed[i].role, role) == 0 && fnmatch(allowed[i].path, path, 0) == 0 &&
-            strcmp(allowed[i].mutation, mutation) == 0)
+            fnmatch(allowed[i].mutation, mutation, 0) == 0)
             return &allowed[i];
     return NULL;
 }
@@ -190,11 +207,48 @@ static struct allowed *find_allowed(const char *role, const char *path, const ch
 struct attack {
     struct repo repo;
     struct seat seat;
+    const char *what; /* the role in `allowed` */
+    bool delegated;   /* the role "lab", to which the targets delegate */
     enum cr_role role;
     const char *file; /* its name on the server */
     json_t *good;     /* what is mutated: owned */
     unsigned tried, taken;
 };
+
+#define LAB_KEY 8
+
+/* Two delegated roles; the first one, which speaks of "lab", exists. */
+static void set_up_delegations(struct repo *repo, json_t *by, uint64_t version)
+{
+    CLEANUP_JSON json_t *lab = delegate_new(version, "lab", 5);
+    json_object_del(by, "delegations");
+    delegate_to(by, "lab", LAB_KEY, "\"paths\": [\"l?b\", \"*/*\"]", false);
+    delegate_to(by, "bin", LAB_KEY + 1, "\"path_hash_prefixes\": [\"0a\"]", true);
+    delegate_publish(repo, "lab", "lab", lab, LAB_KEY);
+}
+
+/* The seat looks for what the delegated role says. */
+static int find_lab(struct attack *attack, struct cr_error *err)
+{
+    struct cr_target target;
+    return cr_trust_find(attack->seat.client, repo_fetch, &attack->repo, REPO_NOW_S, "lab", &target,
+                         err);
+}
+
+/* The version of the role that the seat holds. */
+static uint64_t kept_version(const struct attack *attack)
+{
+    CLEANUP_BUF struct cr_buf bytes = CR_BUF_INIT(CR_MIB);
+    CLEANUP_JSON json_t *json = NULL;
+    char path[128];
+    if (!attack->delegated)
+        return seat_state(&attack->seat).versions[attack->role];
+    snprintf(path, sizeof(path), "%s/delegate-lab.json", attack->seat.dir);
+    if (cr_file_read(AT_FDCWD, path, &bytes) == 0)
+        json = json_loadb((const char *)bytes.data, bytes.len, 0, NULL);
+    return (uint64_t)json_integer_value(
+        json_object_get(json_object_get(json, "signed"), "version"));
+}
 
 /* What a seat knows of each role before, and what the server offers: everything one higher. */
 static void set_up(struct attack *attack)
@@ -206,7 +260,15 @@ static void set_up(struct attack *attack)
     struct repo *repo = &attack->repo;
     repo_init(repo);
     seat_init(&attack->seat, repo);
+    if (attack->delegated) {
+        repo->snapshot.common.version = repo->timestamp.common.version = 0;
+        repo->targets.common.version = 0;
+        set_up_delegations(repo, repo->targets.common.json, 1);
+        repo_publish(repo);
+    }
     assert_int_equal(seat_refresh(&attack->seat, repo, NULL), 0);
+    if (attack->delegated)
+        assert_int_equal(find_lab(attack, NULL), 0);
     struct cr_trust_version second = {
         .ref = {.name = "physics", .number = 2},
         .root.bytes = {2},
@@ -216,6 +278,8 @@ static void set_up(struct attack *attack)
     };
     assert_int_equal(cr_targets_add(&repo->targets, &second), 0);
     assert_int_equal(cr_targets_changes_set(&repo->targets, "physics", changes, 2), 0);
+    if (attack->role == CR_ROLE_TARGETS)
+        set_up_delegations(repo, repo->targets.common.json, 2);
     repo_next_root(repo);
     repo_publish(repo);
     /* Numbers only, so that what is mutated is not refused for its hash. */
@@ -250,7 +314,9 @@ static bool mutated_file(struct attack *attack, const json_t *at, const struct m
     bool was_read = json_is_object(signed_json) &&
                     !json_equal(signed_json, json_object_get(attack->good, "signed"));
     CLEANUP_ENVELOPE struct cr_trust_envelope probe = {0};
-    if (sign && was_read && cr_envelope_new(signed_json, &probe) == 0)
+    if (sign && was_read && attack->delegated && cr_envelope_new(signed_json, &probe) == 0)
+        delegate_wrap(signed_json, &(const unsigned){LAB_KEY}, 1, out);
+    else if (sign && was_read && cr_envelope_new(signed_json, &probe) == 0)
         repo_wrap(&attack->repo, attack->role, signed_json, out);
     else
         assert_int_equal(cr_buf_append(out, text.data, text.len), 0);
@@ -260,8 +326,7 @@ static bool mutated_file(struct attack *attack, const json_t *at, const struct m
 static void blame(const struct attack *attack, const char *path, const struct mutation *mutation,
                   int r, const char *what, const char *text)
 {
-    fail_msg("%s of the %s, %s: %s (%d, %s)", path, cr_roles[attack->role].name, mutation->name,
-             what, r, text);
+    fail_msg("%s of the %s, %s: %s (%d, %s)", path, attack->what, mutation->name, what, r, text);
 }
 
 static bool code_is_a_refusal(int r)
@@ -278,19 +343,20 @@ static void try_one(struct attack *attack, const char *path, const json_t *at,
         return;
     repo_put(&attack->repo, attack->file, bytes.data, bytes.len);
     int r = seat_refresh(&attack->seat, &attack->repo, &err);
-    struct cr_trust_state seen = seat_state(&attack->seat);
-    struct allowed *may =
-        sign ? find_allowed(cr_roles[attack->role].name, path, mutation->name) : NULL;
+    if (r == 0 && attack->delegated)
+        r = find_lab(attack, &err);
+    uint64_t kept = kept_version(attack);
+    struct allowed *may = sign ? find_allowed(attack->what, path, mutation->name) : NULL;
     attack->tried++;
     if (may == NULL) {
         if (!code_is_a_refusal(r) || strstr(err.text, "refused '") == NULL ||
             strstr(err.text, attack->file) == NULL)
             blame(attack, path, mutation, r, "not refused for its reason", err.text);
-        if (seen.versions[attack->role] != 1)
+        if (kept != 1)
             blame(attack, path, mutation, r, "the role went on", err.text);
         return;
     }
-    if (seen.versions[attack->role] != 2 || (r == 0) == may->later)
+    if (kept != 2 || (r == 0) == may->later)
         blame(attack, path, mutation, r, "not taken as the table says", err.text);
     may->used++;
     attack->taken++;
@@ -322,9 +388,10 @@ static void walk(struct attack *attack, const char *path, const json_t *at)
     }
 }
 
-static void attack_role(enum cr_role role, const char *file)
+static void attack_role(const char *what, enum cr_role role, const char *file)
 {
-    struct attack attack = {.role = role, .file = file};
+    struct attack attack = {
+        .what = what, .delegated = strcmp(what, "delegate") == 0, .role = role, .file = file};
     set_up(&attack);
     const struct cr_buf *good = repo_file(&attack.repo, file);
     attack.good = json_loadb((const char *)good->data, good->len, 0, NULL);
@@ -335,7 +402,7 @@ static void attack_role(enum cr_role role, const char *file)
     json_decref(attack.good);
     tear_down(&attack);
     for (size_t i = 0; i < CR_ARRAY_LEN(allowed); i++)
-        if (strcmp(allowed[i].role, cr_roles[role].name) == 0 && allowed[i].used == 0)
+        if (strcmp(allowed[i].role, what) == 0 && allowed[i].used == 0)
             fail_msg("allowed, but never met: %s %s %s", allowed[i].role, allowed[i].path,
                      allowed[i].mutation);
 }
@@ -343,25 +410,31 @@ static void attack_role(enum cr_role role, const char *file)
 static void every_field_of_the_root(void **state)
 {
     (void)state;
-    attack_role(CR_ROLE_ROOT, "2.root.json");
+    attack_role("root", CR_ROLE_ROOT, "2.root.json");
 }
 
 static void every_field_of_the_timestamp(void **state)
 {
     (void)state;
-    attack_role(CR_ROLE_TIMESTAMP, "timestamp.json");
+    attack_role("timestamp", CR_ROLE_TIMESTAMP, "timestamp.json");
 }
 
 static void every_field_of_the_snapshot(void **state)
 {
     (void)state;
-    attack_role(CR_ROLE_SNAPSHOT, "2.snapshot.json");
+    attack_role("snapshot", CR_ROLE_SNAPSHOT, "2.snapshot.json");
 }
 
 static void every_field_of_the_targets(void **state)
 {
     (void)state;
-    attack_role(CR_ROLE_TARGETS, "2.targets.json");
+    attack_role("targets", CR_ROLE_TARGETS, "2.targets.json");
+}
+
+static void every_field_of_a_delegated_role(void **state)
+{
+    (void)state;
+    attack_role("delegate", CR_ROLE_TARGETS, "2.lab.json");
 }
 
 /* --- values of the right type and the wrong meaning ------------------------------------------ */
@@ -422,6 +495,22 @@ static const struct wrong {
      -EBADMSG, "its hash 'sha512' is not 128 lower-case digits"},
     {CR_ROLE_TARGETS, "carrel.channels", "{\"../x\":[]}", -EBADMSG, "which is no image"},
     {CR_ROLE_TARGETS, "delegations", "[]", -EBADMSG, "'delegations'"},
+    {CR_ROLE_TARGETS, "delegations.roles", "[{\"name\":\"root\"}]", -EBADMSG,
+     "its name 'root' is that of a top-level role"},
+    {CR_ROLE_TARGETS, "delegations.roles",
+     "[{\"name\":\"a\",\"paths\":[],\"path_hash_prefixes\":[]}]", -EBADMSG, "it has both 'paths'"},
+    {CR_ROLE_TARGETS, "delegations.roles", "[{\"name\":\"a\",\"path_hash_prefixes\":[\"0A\"]}]",
+     -EBADMSG, "its prefix 1 is not"},
+    {CR_ROLE_TARGETS, "delegations.roles",
+     "[{\"name\":\"a\",\"terminating\":true,\"threshold\":1,\"keyids\":[]},"
+     "{\"name\":\"a\",\"terminating\":true,\"threshold\":1,\"keyids\":[]}]",
+     -EBADMSG, "role 2: its name 'a' stands there before"},
+    {CR_ROLE_TARGETS, "delegations.roles",
+     "[{\"name\":\"a\",\"terminating\":true,\"threshold\":1,\"keyids\":[\"00\"]}]", -EBADMSG,
+     "its key id 1 names no key"},
+    {CR_ROLE_TARGETS, "delegations.roles",
+     "[{\"name\":\"a\",\"terminating\":true,\"threshold\":2147483648,\"keyids\":[]}]", -EBADMSG,
+     "is too large"},
 };
 
 static void set_path(json_t *json, const char *path, const char *value)
@@ -469,6 +558,7 @@ int main(void)
         cmocka_unit_test(every_field_of_the_timestamp),
         cmocka_unit_test(every_field_of_the_snapshot),
         cmocka_unit_test(every_field_of_the_targets),
+        cmocka_unit_test(every_field_of_a_delegated_role),
         cmocka_unit_test(a_value_of_the_right_type_and_the_wrong_meaning),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
