@@ -22,6 +22,7 @@
 #define DELAY_MAX_MS       2000U
 #define IDLE_MAX           32 /* connections kept for later */
 #define RECEIVE_BYTES      (256L * 1024)
+#define STALL_BYTES        (16 * 1024) /* fewer within the time that the URI says are a stall */
 
 struct cr_http {
     struct cr_server_uri uri;
@@ -45,6 +46,8 @@ struct attempt {
     struct cr_http *http;
     const struct cr_http_request *request;
     CURL *curl;
+    uint64_t marked_ms, marked_bytes; /* when STALL_BYTES had last come, and what had come then */
+    bool stalled;
     int sink_result;
     struct cr_error sink_error;
     char curl_error[CURL_ERROR_SIZE];
@@ -151,6 +154,13 @@ void cr_http_stat(const struct cr_http *http, struct cr_http_stat *ret_stat)
     };
 }
 
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 /* --- handles ---------------------------------------------------------------------------------- */
 
 /* A peer that vanished without a word (power, cable) must not hold a request for minutes. */
@@ -162,11 +172,22 @@ static int socket_prepare(void *context, curl_socket_t fd, curlsocktype purpose)
     return CURL_SOCKOPT_OK;
 }
 
-static int is_interrupted(void *context, curl_off_t down_total, curl_off_t down,
-                          curl_off_t up_total, curl_off_t up)
+/*
+ * curl asks this at least once a second; non-zero ends the transfer. Its own low-speed limit looks
+ * at an average, and so sees the end of a fast transfer many seconds late.
+ */
+static int is_over(void *context, curl_off_t down_total, curl_off_t down, curl_off_t up_total,
+                   curl_off_t up)
 {
-    (void)down_total, (void)down, (void)up_total, (void)up;
-    return atomic_load(&((struct cr_http *)context)->interrupted);
+    struct attempt *attempt = context;
+    uint64_t bytes = (uint64_t)down + (uint64_t)up, now = now_ms();
+    (void)down_total, (void)up_total;
+    if (bytes - attempt->marked_bytes >= STALL_BYTES || bytes < attempt->marked_bytes) {
+        attempt->marked_bytes = bytes;
+        attempt->marked_ms = now;
+    }
+    attempt->stalled = now - attempt->marked_ms > (uint64_t)attempt->http->uri.stall_s * 1000;
+    return attempt->stalled || atomic_load(&attempt->http->interrupted);
 }
 
 static size_t body_received(char *data, size_t size, size_t count, void *context);
@@ -186,15 +207,12 @@ static CURL *handle_new(struct cr_http *http)
     curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, RECEIVE_BYTES);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, body_received);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)http->uri.stall_s);
     curl_easy_setopt(curl, CURLOPT_SOCKOPTFUNCTION, socket_prepare);
     curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(curl, CURLOPT_TCP_KEEPIDLE, 5L);
     curl_easy_setopt(curl, CURLOPT_TCP_KEEPINTVL, 2L);
     curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, is_interrupted);
-    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, http);
+    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, is_over);
     curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L);
     curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L);
@@ -255,6 +273,7 @@ static void request_prepare(struct attempt *attempt, const char *url)
     const struct cr_http_request *request = attempt->request;
     curl_easy_setopt(curl, CURLOPT_URL, url);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, attempt);
+    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, attempt);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, attempt->curl_error);
     if (request->body == NULL) {
         curl_easy_setopt(curl, CURLOPT_HTTPGET, 1L);
@@ -277,6 +296,11 @@ static int attempt_judge(struct attempt *attempt, CURLcode code, struct cr_error
     }
     if (atomic_load(&http->interrupted))
         return cr_error_set(err, -ECANCELED, "server '%s': given up on request", http->server);
+    if (attempt->stalled)
+        return cr_error_set(err, -EAGAIN,
+                            "server '%s' does not answer (less than 16 KiB within %u s); check the "
+                            "line to it and that carrel-chunkd runs there",
+                            http->server, http->uri.stall_s);
     struct cr_http_failure failure = {
         .server = http->server,
         .cert = http->cert,
@@ -303,7 +327,7 @@ int cr_http_do(struct cr_http *http, const struct cr_http_request *request, stru
     if (n < 0 || (size_t)n >= sizeof(url))
         return cr_error_set(err, -EINVAL, "server '%s': the path of the request is too long",
                             http->server);
-    struct attempt attempt = {.http = http, .request = request};
+    struct attempt attempt = {.http = http, .request = request, .marked_ms = now_ms()};
     cr_buf_init(&attempt.sentence, CR_HTTP_SENTENCE_MAX);
     attempt.curl = handle_take(http);
     struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
@@ -336,13 +360,6 @@ int cr_http_do(struct cr_http *http, const struct cr_http_request *request, stru
 }
 
 /* --- patience --------------------------------------------------------------------------------- */
-
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* Three quarters of it up to all of it, so that a room full of seats does not come back in step. */
 static unsigned jitter(unsigned ms)

@@ -19,7 +19,7 @@ struct cr_server_uri {
     uint16_t port;
     char pki[CR_URI_BYTES_MAX]; /* folder with ca.pem, client.pem, client-key.pem; "" = none */
     unsigned patience_s;        /* how long a server that does not answer is asked again */
-    unsigned stall_s;           /* a transfer without a byte for this long is cut */
+    unsigned stall_s;           /* a transfer that brings less than 16 KiB in it is cut */
 };
 
 #define CR_PATIENCE_S_DEFAULT 30U

@@ -7,8 +7,8 @@ here=$(cd "$(dirname "$0")/../harness" && pwd)
 . "$here/lib.sh"
 . "$here/chunkd.sh"
 . "$here/storm.sh"
-store_make 256
-trace_make 40
+store_make 128
+trace_make 25
 pki_make
 chunkd_start server --store store --pki pki/server --listen 127.0.0.1:0
 
@@ -42,7 +42,7 @@ start_recording() {
 }
 start_recording
 fio --name=boot --ioengine=nbd --uri="nbd+unix:///?socket=$work/s" --rw=randread --bsrange=4k-128k \
-    --iodepth=4 --size=16m --number_ios=50 --norandommap >fio.log || fail "fio: $(cat fio.log)"
+    --iodepth=4 --size=8m --number_ios=50 --norandommap >fio.log || fail "fio: $(cat fio.log)"
 kill -TERM "$blockd_pid"
 wait "$blockd_pid" || fail "blockd ended with status $?"
 [ "$(wc -l <recorded)" -ge 50 ] || fail "not every read was recorded: $(cat recorded)"

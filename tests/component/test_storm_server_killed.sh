@@ -8,8 +8,8 @@ here=$(cd "$(dirname "$0")/../harness" && pwd)
 . "$here/storm.sh"
 seats=40 pause_s=1
 [ -z "${CHECK_LONG:-}" ] || seats=200 pause_s=20
-store_make 256
-trace_make 40
+store_make 128
+trace_make 25
 pki_make
 chunkd_start first --store store --pki pki/server --listen 127.0.0.1:0 --metrics-listen 127.0.0.1:0
 start storm "$seats" --pki pki --verify once --link 400mbit
