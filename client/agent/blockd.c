@@ -94,16 +94,12 @@ int blockd_start(struct blockd *blockd, const struct blockd_options *options, co
     return 0;
 }
 
-/* A line of its stdout. Only "ready NAME@N BYTES" means something; others are left alone. */
-static int out_line_take(struct blockd *blockd, char *line, bool *ret_ready, struct cr_error *err)
+/* What follows "ready": NAME@N BYTES. */
+static int ready_take(struct blockd *blockd, char *rest, bool *ret_ready, struct cr_error *err)
 {
     struct cr_ref ref;
     char version[CR_REF_TEXT];
     uint64_t size_bytes = 0;
-    char *rest = line;
-    const char *word = strtok_r(rest, " ", &rest);
-    if (word == NULL || strcmp(word, "ready") != 0)
-        return 0;
     const char *name = strtok_r(rest, " ", &rest);
     const char *size = strtok_r(rest, " ", &rest);
     if (name == NULL || size == NULL || cr_ref_parse(name, &ref, NULL) < 0 || ref.number == 0 ||
@@ -124,6 +120,17 @@ static int out_line_take(struct blockd *blockd, char *line, bool *ret_ready, str
     blockd->size_bytes = size_bytes;
     blockd->ready = *ret_ready = true;
     return 0;
+}
+
+/* A line of its stdout; unknown ones are left alone. */
+static int out_line_take(struct blockd *blockd, char *line, bool *ret_ready, struct cr_error *err)
+{
+    static const char complete[] = "complete ";
+    static const char ready[] = "ready";
+    if (strncmp(line, complete, strlen(complete)) == 0)
+        snprintf(blockd->complete, sizeof(blockd->complete), "%s", line + strlen(complete));
+    const char end = strncmp(line, ready, strlen(ready)) == 0 ? line[strlen(ready)] : 'x';
+    return end == ' ' || end == '\0' ? ready_take(blockd, line + strlen(ready), ret_ready, err) : 0;
 }
 
 void blockd_flush(struct blockd *blockd)

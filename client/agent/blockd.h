@@ -47,6 +47,7 @@ struct blockd {
     bool held;                          /* it was not passed on yet */
     char version[CR_REF_TEXT];          /* NAME@N, from its ready line */
     uint64_t size_bytes;                /* of the disk */
+    char complete[BLOCKD_LINE_BYTES];   /* the version's flat file below the cache; "" = not yet */
 };
 
 void blockd_init(struct blockd *blockd);
@@ -60,8 +61,9 @@ int blockd_start(struct blockd *blockd, const struct blockd_options *options, co
 
 /*
  * Take in what its pipes hold. *ret_ready turns true once, when the line `ready NAME@N BYTES` came.
- * Lines on its stderr are passed on, the last one after blockd_flush. Returns 0 or -EPROTO for a
- * ready line that makes no sense.
+ * The line `complete PATH`, which may come before it, is kept in `complete`: every byte of the
+ * version is in that file, PATH being relative to the cache folder. Lines on its stderr are passed
+ * on, the last one after blockd_flush. Returns 0 or -EPROTO for a ready line that makes no sense.
  */
 int blockd_read(struct blockd *blockd, bool *ret_ready, struct cr_error *err);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* carrel-agent: runs a desktop on this seat. The table below is what --help prints. */
+/* carrel-agent: runs a desktop on this seat. The tables below are what --help prints. */
+#include "client/agent/control.h"
 #include "client/agent/report.h"
+#include "client/agent/rundir.h"
 #include "client/agent/session.h"
 #include "lib/base/fd.h"
 #include "lib/base/mem.h"
@@ -51,10 +53,37 @@ static const struct option_text {
     {OPTION_VERSION, "version", NULL, "print the version and end"},
 };
 
+struct arguments {
+    struct session_options session;
+    const char *desktop;
+    const struct command *command;
+    bool json, help, version;
+};
+
+static int run(struct arguments *arguments, struct cr_error *err);
+static int ask(struct arguments *arguments, struct cr_error *err);
+
+/* What can be done. All commands but "run" are about a session that runs. */
+static const struct command {
+    const char *name;
+    int (*act)(struct arguments *arguments, struct cr_error *err);
+    const char *help;
+} commands[] = {
+    {"run", run, "run a desktop until it ends"},
+    {"status", ask, "tell about the desktop that runs"},
+    {"restore", ask, "take the running desktop back to its start"},
+    {"stop", ask, "stop the running desktop"},
+};
+
 static void help_print(void)
 {
-    printf("usage: carrel-agent run --server URL --image NAME[@N] --cache DIR [options]\n\n"
-           "Start a desktop on a clean, throw-away overlay of an image; end with SIGTERM.\n\n");
+    printf("usage: carrel-agent run --server URL --image NAME[@N] --cache DIR [options]\n"
+           "       carrel-agent status|restore|stop [--run-dir DIR] [--json]\n\n"
+           "Start a desktop on a clean, throw-away overlay of an image; end with SIGTERM.\n\n"
+           "Commands:\n");
+    for (size_t i = 0; i < CR_ARRAY_LEN(commands); i++)
+        printf("  %-22s %s\n", commands[i].name, commands[i].help);
+    printf("\nOptions:\n");
     for (size_t i = 0; i < CR_ARRAY_LEN(option_texts); i++) {
         const struct option_text *text = &option_texts[i];
         char left[64];
@@ -108,12 +137,6 @@ static int desktop_read(const char *path, struct cr_desktop *ret_desktop, struct
         return cr_error_errno(err, r, "reading desktop file '%s'", path);
     return cr_desktop_parse(path, bytes.data, bytes.len, ret_desktop, err);
 }
-
-struct arguments {
-    struct session_options session;
-    const char *desktop;
-    bool json, help, version;
-};
 
 /* Returns 0, or the exit status of a usage error. */
 static int arguments_parse(int argc, char **argv, struct arguments *arguments)
@@ -176,17 +199,42 @@ static int arguments_parse(int argc, char **argv, struct arguments *arguments)
     return 0;
 }
 
-/* The parts of `arguments` that must be there. Returns 0 or the exit status. */
-static int arguments_check(int argc, char **argv, const struct arguments *arguments)
+/* "run, status or stop" */
+static const char *commands_list(char *out, size_t size)
 {
-    char text[256];
-    if (optind >= argc)
-        return usage_error("no command; the command is 'run'");
-    if (strcmp(argv[optind], "run") != 0 || optind + 1 < argc) {
-        const char *odd = strcmp(argv[optind], "run") != 0 ? argv[optind] : argv[optind + 1];
-        snprintf(text, sizeof(text), "unknown command '%.100s'; the command is 'run'", odd);
+    size_t used = 0;
+    for (size_t i = 0; i < CR_ARRAY_LEN(commands); i++) {
+        const char *before = i == 0 ? "" : i + 1 == CR_ARRAY_LEN(commands) ? " or " : ", ";
+        int n = snprintf(out + used, size - used, "%s'%s'", before, commands[i].name);
+        used += n > 0 && used + (size_t)n < size ? (size_t)n : 0;
+    }
+    return out;
+}
+
+/* Find the command and see that what it needs is there. Returns 0 or the exit status. */
+static int arguments_check(int argc, char **argv, struct arguments *arguments)
+{
+    char text[512];
+    char known[256];
+    commands_list(known, sizeof(known));
+    if (optind >= argc) {
+        snprintf(text, sizeof(text), "no command; it is one of %s", known);
         return usage_error(text);
     }
+    for (size_t i = 0; i < CR_ARRAY_LEN(commands); i++)
+        if (strcmp(argv[optind], commands[i].name) == 0)
+            arguments->command = &commands[i];
+    if (arguments->command == NULL) {
+        snprintf(text, sizeof(text), "unknown command '%.100s'; it is one of %s", argv[optind],
+                 known);
+        return usage_error(text);
+    }
+    if (optind + 1 < argc) {
+        snprintf(text, sizeof(text), "'%s' takes no '%.100s'", argv[optind], argv[optind + 1]);
+        return usage_error(text);
+    }
+    if (arguments->command->act != run)
+        return 0;
     if (arguments->session.server == NULL)
         return usage_error("no server; name it with --server URL");
     if (arguments->session.image == NULL)
@@ -244,6 +292,44 @@ static int run(struct arguments *arguments, struct cr_error *err)
     return session_run(session, err);
 }
 
+/* One JSON object, or a line for each of its members. */
+static void answer_print(json_t *answer, bool as_json)
+{
+    const char *key = NULL;
+    json_t *value = NULL;
+    if (as_json) {
+        json_dumpf(answer, stdout, JSON_COMPACT);
+        putchar('\n');
+        return;
+    }
+    json_object_foreach(answer, key, value)
+    {
+        if (json_is_string(value))
+            printf("%s: %s\n", key, json_string_value(value));
+        else if (json_is_integer(value))
+            printf("%s: %lld\n", key, (long long)json_integer_value(value));
+    }
+}
+
+/* Ask the session that runs, print what it says. */
+static int ask(struct arguments *arguments, struct cr_error *err)
+{
+    json_t *answer = NULL;
+    CLEANUP_CLOSE int fd = rundir_connect(arguments->session.run_dir, err);
+    if (fd < 0)
+        return fd;
+    int r = control_ask(fd, arguments->command->name, &answer, err);
+    if (r < 0)
+        return r;
+    const char *refusal = json_string_value(json_object_get(answer, "error"));
+    if (refusal != NULL)
+        r = cr_error_set(err, -EIO, "%s", refusal);
+    else
+        answer_print(answer, arguments->json);
+    json_decref(answer);
+    return r;
+}
+
 int main(int argc, char **argv)
 {
     struct arguments arguments = {0};
@@ -263,5 +349,5 @@ int main(int argc, char **argv)
     status = arguments_check(argc, argv, &arguments);
     if (status != 0)
         return status;
-    return run(&arguments, &err) < 0 ? fail(&err) : 0;
+    return arguments.command->act(&arguments, &err) < 0 ? fail(&err) : 0;
 }

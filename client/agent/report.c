@@ -21,6 +21,8 @@ static const char *const words[] = {
 };
 
 static bool as_json;
+static enum state last = STATE_STARTING;
+static char last_detail[512];
 
 void report_use_json(bool json)
 {
@@ -42,6 +44,12 @@ static void time_format(char *out, size_t size)
     gmtime_r(&now.tv_sec, &utc);
     strftime(seconds, sizeof(seconds), "%Y-%m-%dT%H:%M:%S", &utc);
     snprintf(out, size, "%s.%03dZ", seconds, (int)(now.tv_usec / 1000));
+}
+
+enum state report_last(const char **ret_detail)
+{
+    *ret_detail = last_detail[0] != '\0' ? last_detail : NULL;
+    return last;
 }
 
 static void json_print(enum state state, const char *detail, json_t *cache)
@@ -68,6 +76,8 @@ static void text_print(enum state state, const char *detail)
 
 void report_state(enum state state, const char *detail)
 {
+    last = state;
+    snprintf(last_detail, sizeof(last_detail), "%s", detail != NULL ? detail : "");
     if (as_json)
         json_print(state, detail, NULL);
     else

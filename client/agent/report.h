@@ -36,6 +36,9 @@ void report_state(enum state state, const char *detail);
  */
 void report_end(enum state state, const char *detail, const char *stats);
 
+/* The state told last, and its detail or NULL. */
+enum state report_last(const char **ret_detail);
+
 void report_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* The state's word, as printed. */

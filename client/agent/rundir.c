@@ -9,6 +9,10 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#define CONTROL_SOCKET "control.sock"
 
 static int default_path(char *out, size_t size, struct cr_error *err)
 {
@@ -72,10 +76,37 @@ int rundir_open(const char *path, struct rundir *ret_run, struct cr_error *err)
     snprintf(run.nbd_socket, sizeof(run.nbd_socket), "%s/nbd.sock", run.path);
     snprintf(run.blockd_pidfile, sizeof(run.blockd_pidfile), "%s/blockd.pid", run.path);
     snprintf(run.vnc_socket, sizeof(run.vnc_socket), "%s/vnc.sock", run.path);
+    snprintf(run.control_socket, sizeof(run.control_socket), "%s/" CONTROL_SOCKET, run.path);
     snprintf(run.libvirt, sizeof(run.libvirt), "%s/vm", run.path);
     run.lock_fd = TAKE_FD(fd);
     *ret_run = run;
     return 0;
+}
+
+int rundir_connect(const char *path, struct cr_error *err)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char chosen[PATH_MAX];
+    int r = 0;
+    if (path == NULL) {
+        r = default_path(chosen, sizeof(chosen), err);
+        path = chosen;
+    }
+    if (r < 0)
+        return r;
+    int n = snprintf(address.sun_path, sizeof(address.sun_path), "%s/" CONTROL_SOCKET, path);
+    CLEANUP_CLOSE int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    if (fd < 0 || n < 0 || (size_t)n >= sizeof(address.sun_path))
+        return cr_error_errno(err, fd < 0 ? -errno : -ENAMETOOLONG, "using the run folder '%s'",
+                              path);
+    if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
+        return TAKE_FD(fd);
+    return errno == ENOENT || errno == ECONNREFUSED
+               ? cr_error_set(err, -ENOENT,
+                              "no desktop runs in the run folder '%s'; start one with "
+                              "'carrel-agent run', or name another folder with --run-dir",
+                              path)
+               : cr_error_errno(err, -errno, "asking the agent in the run folder '%s'", path);
 }
 
 void rundir_close(struct rundir *run)

@@ -1,15 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "client/agent/session.h"
 
-#include "client/agent/blockd.h"
-#include "client/agent/clock.h"
 #include "client/agent/kvm.h"
-#include "client/agent/overlay.h"
 #include "client/agent/report.h"
-#include "client/agent/rundir.h"
-#include "client/agent/vm.h"
+#include "client/agent/session_state.h"
 #include "lib/base/mem.h"
-#include "lib/desktop/domain_xml.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,177 +13,11 @@
 #include <string.h>
 #include <sys/signalfd.h>
 
-/* How long QEMU's reads wait for a blockd that went away; then the machine pauses, no more. */
-#define RECONNECT_DELAY_S   3600U
-
 #define BLOCKD_RETRY_MIN_MS 100
 #define BLOCKD_RETRY_MAX_MS 5000
 #define BLOCKD_HOLD_MS      300   /* for its last words, see blockd_flush */
-#define IO_FIRST_RETRY_MS   300   /* before a machine that failed to read or write tries again */
-#define IO_RETRY_MS         2000  /* the same, when it was reported as paused */
-#define IO_FAILURES_QUIET   2U    /* QEMU's NBD client needs two tries to connect again */
-#define IO_CALM_MS          1000  /* and after which it counts as running again */
-#define REBOOT_QUIET_MS     3000  /* firmware resets again on its way: still the same reboot */
+#define IO_CALM_MS          1000  /* after which a machine let go on counts as running again */
 #define POWER_OFF_MS        90000 /* for a guest whose overlay is to be kept */
-
-/* What may happen at a time rather than on a descriptor. INT64_MAX: not now. */
-enum timer {
-    TIMER_BLOCKD_START,
-    TIMER_BLOCKD_FLUSH,
-    TIMER_IO_RETRY,
-    TIMER_IO_CALM,
-    TIMER_POWER_OFF,
-    TIMERS,
-};
-
-struct session {
-    const struct session_options *options;
-    struct rundir run;
-    struct overlay overlay;
-    struct blockd_options blockd_options;
-    char stats[PATH_MAX];
-    struct blockd blockd;
-    struct vm *vm;
-    int signal_fd;
-    bool kvm;
-    bool started;         /* the first machine was started */
-    bool paused;          /* a failed read or write was reported */
-    bool stalled;         /* it stands still for a failed read or write */
-    unsigned io_failures; /* how often in a row */
-    bool stopping;        /* the guest was asked to switch off */
-    bool done;
-    const char *end;     /* how it ended, for the last state */
-    int64_t rebooted_ms; /* when the guest last did, 0 = never; only in keeping mode */
-    int blockd_retry_ms;
-    int64_t timers[TIMERS];
-};
-
-static void timer_set(struct session *session, enum timer timer, int delay_ms)
-{
-    session->timers[timer] = clock_now_ms() + delay_ms;
-}
-
-static void timer_clear(struct session *session, enum timer timer)
-{
-    session->timers[timer] = INT64_MAX;
-}
-
-static void session_end(struct session *session, const char *how)
-{
-    session->done = true;
-    session->end = how;
-}
-
-/* --- the machine --------------------------------------------------------------------------------
- */
-
-/* A new overlay, or in keeping mode the first and only one, and a machine on it. */
-static int machine_start(struct session *session, struct cr_error *err)
-{
-    char base[PATH_MAX];
-    char name[32];
-    char nvram[PATH_MAX + 16];
-    CLEANUP_BUF struct cr_buf xml = CR_BUF_INIT(CR_DOMAIN_XML_BYTES_MAX);
-
-    int r =
-        overlay_base_format(session->blockd.version, session->run.nbd_socket, base, sizeof(base));
-    if (r < 0)
-        return cr_error_errno(err, r, "naming the base of the overlay");
-    r = overlay_create(&session->overlay, base, session->blockd.size_bytes, err);
-    if (r < 0)
-        return r;
-    snprintf(nvram, sizeof(nvram), "%s/uefi-vars.fd", session->overlay.folder);
-    if (unlink(nvram) < 0 && errno != ENOENT)
-        return cr_error_errno(err, -errno, "removing '%s'", nvram);
-    snprintf(name, sizeof(name), "desktop-%d", vm_machine(session->vm) + 1);
-    const struct cr_domain domain = {
-        .desktop = &session->options->desktop,
-        .name = name,
-        .kvm = session->kvm,
-        .overlay = session->overlay.path,
-        .nbd_socket = session->run.nbd_socket,
-        .nbd_export = session->blockd.version,
-        .nvram = nvram,
-        .vnc_socket = session->run.vnc_socket,
-    };
-    r = cr_domain_xml_format(&domain, &xml);
-    if (r == 0)
-        r = cr_buf_append(&xml, "", 1);
-    if (r < 0)
-        return cr_error_errno(err, r, "describing the machine");
-    r = vm_start(session->vm, (const char *)xml.data, err);
-    if (r == 0)
-        report_state(STATE_RUNNING, NULL);
-    return r;
-}
-
-/* What a reboot means: the day's changes are gone. An administrator who keeps them goes on. */
-static int machine_reboot(struct session *session, struct cr_error *err)
-{
-    if (session->options->keep != NULL) {
-        int64_t last_ms = session->rebooted_ms;
-        session->rebooted_ms = clock_now_ms();
-        if (last_ms > 0 && session->rebooted_ms - last_ms < REBOOT_QUIET_MS)
-            return 0;
-        report_state(STATE_REBOOTING, "same overlay");
-        report_state(STATE_RUNNING, NULL);
-        return 0;
-    }
-    report_state(STATE_REBOOTING, "clean overlay");
-    timer_clear(session, TIMER_IO_RETRY);
-    timer_clear(session, TIMER_IO_CALM);
-    session->io_failures = 0;
-    session->paused = session->stalled = false;
-    int r = vm_destroy(session->vm, err);
-    return r < 0 ? r : machine_start(session, err);
-}
-
-/*
- * A read or write failed and QEMU stopped the machine in the middle of it; once resumed it tries
- * the same again. What a dying blockd causes mends itself and is not worth a word.
- */
-static void io_failed(struct session *session, const char *reason)
-{
-    if (session->stalled)
-        return; /* another request of the same moment */
-    session->stalled = true;
-    session->io_failures++;
-    bool report = session->io_failures > IO_FAILURES_QUIET && session->blockd.ready;
-    timer_clear(session, TIMER_IO_CALM);
-    timer_set(session, TIMER_IO_RETRY, report ? IO_RETRY_MS : IO_FIRST_RETRY_MS);
-    if (!report || session->paused)
-        return;
-    session->paused = true;
-    report_state(STATE_PAUSED, strcmp(reason, "enospc") == 0
-                                   ? "no space left for the overlay"
-                                   : "a read or write of the disk failed");
-}
-
-static int machine_heard(struct session *session, const struct vm_event *event,
-                         struct cr_error *err)
-{
-    if (event->machine != vm_machine(session->vm))
-        return 0; /* the last word of one that is gone */
-    switch (event->kind) {
-    case VM_REBOOTED:
-        return session->stopping ? 0 : machine_reboot(session, err);
-    case VM_POWERED:
-        session_end(session, "the guest switched itself off");
-        return 0;
-    case VM_DIED:
-        return cr_error_set(err, -EIO,
-                            "running '%s': QEMU ended unexpectedly; '%s/log/qemu/desktop-%d.log' "
-                            "says more",
-                            session->blockd.version, session->run.libvirt, event->machine);
-    case VM_ENDED:
-        return cr_error_set(err, -EIO, "running '%s': the machine was ended from outside",
-                            session->blockd.version);
-    case VM_IO_FAILED:
-        io_failed(session, event->reason);
-        return 0;
-    }
-    return 0;
-}
 
 /* --- blockd -------------------------------------------------------------------------------------
  */
@@ -199,6 +28,8 @@ static int blockd_heard(struct session *session, struct cr_error *err)
     int r = blockd_read(&session->blockd, &ready, err);
     if (session->blockd.held && session->timers[TIMER_BLOCKD_FLUSH] == INT64_MAX)
         timer_set(session, TIMER_BLOCKD_FLUSH, BLOCKD_HOLD_MS);
+    if (r == 0 && session->started)
+        machine_open_plain(session);
     if (r < 0 || !ready)
         return r;
     session->blockd_retry_ms = BLOCKD_RETRY_MIN_MS;
@@ -206,7 +37,8 @@ static int blockd_heard(struct session *session, struct cr_error *err)
         session->started = true;
         return machine_start(session, err);
     }
-    report_state(session->paused ? STATE_PAUSED : STATE_RUNNING, NULL);
+    if (session->plain[0] == '\0')
+        report_state(session->paused ? STATE_PAUSED : STATE_RUNNING, NULL);
     if (session->stalled)
         timer_set(session, TIMER_IO_RETRY, 0);
     return 0;
@@ -222,7 +54,7 @@ static int blockd_ended(struct session *session, struct cr_error *err)
     if (!session->started)
         return cr_error_set(err, -EIO, "starting '%s': %s", session->options->image, reason);
     report_warning("'%s' ended (%s); starting it again", session->options->blockd, reason);
-    if (was_ready)
+    if (was_ready && session->plain[0] == '\0')
         report_state(STATE_WAITING, "the image service is started again");
     timer_set(session, TIMER_BLOCKD_START, session->blockd_retry_ms);
     session->blockd_retry_ms = session->blockd_retry_ms * 2 > BLOCKD_RETRY_MAX_MS
@@ -234,11 +66,8 @@ static int blockd_ended(struct session *session, struct cr_error *err)
 /* --- signals and timers -------------------------------------------------------------------------
  */
 
-static int signal_heard(struct session *session, struct cr_error *err)
+int session_stop(struct session *session, struct cr_error *err)
 {
-    struct signalfd_siginfo info;
-    if (read(session->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
-        return 0;
     bool again = session->stopping;
     session->stopping = true;
     if (!again)
@@ -250,6 +79,14 @@ static int signal_heard(struct session *session, struct cr_error *err)
     }
     timer_set(session, TIMER_POWER_OFF, POWER_OFF_MS);
     return vm_press_power(session->vm, err);
+}
+
+static int signal_heard(struct session *session, struct cr_error *err)
+{
+    struct signalfd_siginfo info;
+    if (read(session->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+        return 0;
+    return session_stop(session, err);
 }
 
 static int timer_fired(struct session *session, enum timer timer, struct cr_error *err)
@@ -269,7 +106,7 @@ static int timer_fired(struct session *session, enum timer timer, struct cr_erro
         blockd_flush(&session->blockd);
         return 0;
     case TIMER_IO_RETRY:
-        if (!session->blockd.ready)
+        if (!session->blockd.ready && session->plain[0] == '\0')
             return 0; /* its successor will say when */
         session->stalled = false;
         timer_set(session, TIMER_IO_CALM, IO_CALM_MS);
@@ -306,14 +143,24 @@ static int timers_run(struct session *session, struct cr_error *err)
 /* --- the whole ----------------------------------------------------------------------------------
  */
 
-static int poll_once(struct session *session, struct pollfd *fds, size_t count,
-                     struct cr_error *err)
+enum { WATCH_SIGNAL, WATCH_MACHINE, WATCH_OUT, WATCH_LOG, WATCH_END, WATCH_CONTROL };
+#define WATCH_COUNT (WATCH_CONTROL + CONTROL_POLL_MAX)
+
+static int poll_once(struct session *session, struct pollfd fds[WATCH_COUNT], struct cr_error *err)
 {
     int64_t next = INT64_MAX;
     for (size_t i = 0; i < TIMERS; i++)
         if (session->timers[i] < next)
             next = session->timers[i];
-    if (poll(fds, count, clock_left_ms(next)) < 0 && errno != EINTR)
+    fds[WATCH_SIGNAL].fd = session->signal_fd;
+    fds[WATCH_MACHINE].fd = vm_event_fd(session->vm);
+    fds[WATCH_OUT].fd = session->blockd.out.fd;
+    fds[WATCH_LOG].fd = session->blockd.log.fd;
+    fds[WATCH_END].fd = session->blockd.pidfd;
+    control_poll(&session->control, fds + WATCH_CONTROL);
+    for (size_t i = 0; i < WATCH_COUNT; i++)
+        fds[i].events = POLLIN;
+    if (poll(fds, WATCH_COUNT, clock_left_ms(next)) < 0 && errno != EINTR)
         return cr_error_errno(err, -errno, "waiting for events");
     return 0;
 }
@@ -321,23 +168,20 @@ static int poll_once(struct session *session, struct pollfd *fds, size_t count,
 static int session_loop(struct session *session, struct cr_error *err)
 {
     while (!session->done) {
-        struct pollfd fds[] = {
-            {.fd = session->signal_fd, .events = POLLIN},
-            {.fd = vm_event_fd(session->vm), .events = POLLIN},
-            {.fd = session->blockd.out.fd, .events = POLLIN},
-            {.fd = session->blockd.log.fd, .events = POLLIN},
-            {.fd = session->blockd.pidfd, .events = POLLIN},
-        };
+        struct pollfd fds[WATCH_COUNT] = {0};
         struct vm_event event;
-        int r = poll_once(session, fds, CR_ARRAY_LEN(fds), err);
-        if (r == 0 && fds[0].revents != 0)
+        int r = poll_once(session, fds, err);
+        if (r == 0 && fds[WATCH_SIGNAL].revents != 0)
             r = signal_heard(session, err);
         while (r == 0 && !session->done && vm_next(session->vm, &event))
             r = machine_heard(session, &event, err);
-        if (r == 0 && !session->done && (fds[2].revents != 0 || fds[3].revents != 0))
+        if (r == 0 && !session->done &&
+            (fds[WATCH_OUT].revents != 0 || fds[WATCH_LOG].revents != 0))
             r = blockd_heard(session, err);
-        if (r == 0 && !session->done && fds[4].revents != 0)
+        if (r == 0 && !session->done && fds[WATCH_END].revents != 0)
             r = blockd_ended(session, err);
+        if (r == 0 && !session->done)
+            r = control_heard(session, err);
         if (r == 0)
             r = timers_run(session, err);
         if (r < 0)
@@ -409,6 +253,9 @@ static int session_open(struct session *session, struct cr_error *err)
         report_warning("an earlier session was killed; ended %u machine(s) and %u image service(s) "
                        "and removed %u overlay(s) that it left",
                        machines, (unsigned)blockd, session->overlay.swept);
+    r = control_open(session->run.control_socket, &session->control, err);
+    if (r < 0)
+        return r;
     r = serial_begin(&options->desktop, err);
     if (r < 0)
         return r;
@@ -419,6 +266,7 @@ static int session_open(struct session *session, struct cr_error *err)
 /* In the order in which they lean on each other: machine, image service, overlay, folder. */
 static int session_close(struct session *session, struct cr_error *err)
 {
+    control_close(&session->control);
     vm_free(session->vm);
     blockd_stop(&session->blockd, &session->blockd_options);
     int r = overlay_close(&session->overlay, err);
@@ -435,6 +283,7 @@ int session_run(const struct session_options *options, struct cr_error *err)
         .run.lock_fd = -1,
         .overlay.lock_fd = -1,
         .signal_fd = -1,
+        .control.fd = -1,
         .blockd_retry_ms = BLOCKD_RETRY_MIN_MS,
     };
     struct cr_error close_error = {""};

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libvirt/libvirt-qemu.h>
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
 #include <limits.h>
@@ -309,5 +310,12 @@ int vm_resume(struct vm *vm, struct cr_error *err)
 {
     if (vm->domain == NULL || virDomainResume(vm->domain) < 0)
         return vm_error(err, -EIO, "letting the machine go on");
+    return 0;
+}
+
+int vm_ask(struct vm *vm, const char *request, char **ret_answer, struct cr_error *err)
+{
+    if (vm->domain == NULL || virDomainQemuMonitorCommand(vm->domain, request, ret_answer, 0) < 0)
+        return vm_error(err, -EIO, "asking QEMU");
     return 0;
 }

@@ -56,3 +56,9 @@ int vm_press_power(struct vm *vm, struct cr_error *err);
 
 /* Let it go on after VM_IO_FAILED. */
 int vm_resume(struct vm *vm, struct cr_error *err);
+
+/*
+ * Send a request of QEMU's machine protocol (QMP, qemu-qmp-ref(7)) as JSON. *ret_answer is the JSON
+ * of the whole answer, the caller's to free; a refusal stands in its member "error".
+ */
+int vm_ask(struct vm *vm, const char *request, char **ret_answer, struct cr_error *err);

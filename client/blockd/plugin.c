@@ -20,12 +20,14 @@
 #include "lib/blk/lookup.h"
 #include "lib/net/https.h"
 #include "lib/net/uri.h"
+#include "lib/seatcache/chunkfile.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
@@ -218,14 +220,43 @@ static void plugin_load(void)
     cr_https_register();
 }
 
+/* The seat is open: its disk may be asked by other threads. */
+static atomic_bool opened;
+
+/* Whoever listens may have the version's file opened without us. Telling it twice does no harm. */
+static void complete_tell(void *unused)
+{
+    char name[CR_CHUNKFILE_NAME];
+    (void)unused;
+    if (config.ready_fd == UINT64_MAX || !atomic_load(&opened) || !cr_seatdisk_complete(seat.disk))
+        return; /* announce() asks again */
+    const struct cr_id *root = &cr_version_info(cr_seatdisk_version(seat.disk))->root;
+    if (dprintf((int)config.ready_fd, "complete disks/%s\n", cr_chunkfile_name(root, name)) < 0)
+        say("nobody listens to what is said on standard output");
+}
+
+/* Does the map say that all is there? Then wait the moment until that is known for sure. */
+static void completeness_find(void)
+{
+    struct cr_seatdisk_stat stat;
+    cr_seatdisk_stat(seat.disk, &stat);
+    if (stat.data_chunks != 0 && stat.present_chunks == stat.data_chunks &&
+        cr_seatdisk_sync(seat.disk) < 0)
+        say("the cache folder's map cannot be brought up to date");
+    atomic_store(&opened, true);
+    complete_tell(NULL);
+}
+
 static int announce(struct cr_error *err)
 {
-    char ref[CR_REF_TEXT];
+    char ref[CR_REF_TEXT], root[CR_ID_HEX];
     const struct cr_version *version = cr_seatdisk_version(seat.disk);
     if (config.ready_fd == UINT64_MAX)
         return 0;
-    int n = dprintf((int)config.ready_fd, "ready %s %" PRIu64 "\n",
-                    cr_ref_format(cr_version_ref(version), ref), cr_version_disk_bytes(version));
+    completeness_find();
+    int n = dprintf((int)config.ready_fd, "ready %s %" PRIu64 " %s\n",
+                    cr_ref_format(cr_version_ref(version), ref), cr_version_disk_bytes(version),
+                    cr_id_format(&cr_version_info(version)->root, root));
     return n < 0 ? cr_error_errno(err, -errno, "cannot say that the disk is ready") : 0;
 }
 
@@ -256,6 +287,7 @@ static int plugin_after_fork(void)
         .boot_max_s = (unsigned)config.boot_s,
         .boot_quiet_s = (unsigned)config.boot_quiet_s,
         .warn = say,
+        .completed = complete_tell,
     };
     int r = watch_start();
     if (r < 0)

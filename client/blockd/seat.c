@@ -96,6 +96,7 @@ int seat_open(struct seat *seat, const struct seat_settings *settings, struct cr
         .dir_fd = dir_fd,
         .warn = settings->warn,
         .no_deltas = settings->no_deltas,
+        .completed = settings->completed,
     };
     struct cr_version_info info;
     struct cr_ref ref = settings->image;

@@ -17,6 +17,7 @@ struct seat_settings {
     uint64_t fill_rate_bytes;          /* as fill_options */
     unsigned boot_max_s, boot_quiet_s; /* as boot_options; a max of 0 = boots are not recorded */
     void (*warn)(const char *sentence);
+    void (*completed)(void *context); /* as cr_seatdisk_options */
 };
 
 struct seat {

@@ -114,6 +114,7 @@
 #define CR_DESKTOP_MEMORY_MAX     (4 * CR_TIB)
 #define CR_DESKTOP_CPUS_MAX       255U
 #define CR_SOCKET_PATH_BYTES_MAX  107U /* the kernel's: sizeof(sun_path) - 1 */
+#define CR_CONTROL_BYTES_MAX      (16 * CR_KIB) /* a request to a running agent, or its answer */
 
 /* Policies and leases, which the server signs for seats, and what waits to be sent to it. */
 #define CR_POLICY_BYTES_MAX      (64 * CR_KIB)

@@ -86,6 +86,25 @@ static void machine_emit(struct writer *w, const struct cr_domain *domain)
     EMIT(w, "  <on_reboot>restart</on_reboot>\n  <on_crash>destroy</on_crash>\n");
 }
 
+/* What the overlay stands on. */
+static void base_emit(struct writer *w, const struct cr_domain *domain)
+{
+    EMIT(w, "      <backingStore type='%s'>\n        <format type='raw'/>\n",
+         domain->plain != NULL ? "file" : "network");
+    if (domain->plain != NULL) {
+        EMIT(w, "        <source");
+        attribute_emit(w, "file", domain->plain);
+        EMIT(w, "/>\n");
+    } else {
+        EMIT(w, "        <source protocol='nbd'");
+        attribute_emit(w, "name", domain->nbd_export);
+        EMIT(w, ">\n          <host transport='unix'");
+        attribute_emit(w, "socket", domain->nbd_socket);
+        EMIT(w, "/>\n        </source>\n");
+    }
+    EMIT(w, "        <backingStore/>\n      </backingStore>\n");
+}
+
 static void disk_emit(struct writer *w, const struct cr_domain *domain)
 {
     const struct bus *bus = &buses[domain->desktop->disk_bus];
@@ -98,13 +117,8 @@ static void disk_emit(struct writer *w, const struct cr_domain *domain)
     EMIT(w, "      <driver name='qemu' type='qcow2' cache='unsafe' discard='unmap' "
             "error_policy='stop' rerror_policy='stop'/>\n      <source");
     attribute_emit(w, "file", domain->overlay);
-    EMIT(w, "/>\n      <backingStore type='network'>\n        <format type='raw'/>\n");
-    EMIT(w, "        <source protocol='nbd'");
-    attribute_emit(w, "name", domain->nbd_export);
-    EMIT(w, ">\n          <host transport='unix'");
-    attribute_emit(w, "socket", domain->nbd_socket);
-    EMIT(w, "/>\n        </source>\n");
-    EMIT(w, "        <backingStore/>\n      </backingStore>\n");
+    EMIT(w, "/>\n");
+    base_emit(w, domain);
     EMIT(w, "      <target dev='%s' bus='%s'/>\n    </disk>\n", bus->device, bus->libvirt);
     if (domain->desktop->disk_bus == CR_DISK_BUS_SCSI)
         EMIT(w, "    <controller type='scsi' index='0' model='virtio-scsi'/>\n");

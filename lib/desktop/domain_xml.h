@@ -16,8 +16,9 @@ struct cr_domain {
     const char *name;       /* the domain's name */
     bool kvm;               /* false: software emulation */
     const char *overlay;    /* the qcow2 file that takes the writes */
-    const char *nbd_socket; /* where its base is served */
-    const char *nbd_export; /* NAME@N */
+    const char *plain;      /* its base as a flat file; NULL: it is served by NBD */
+    const char *nbd_socket; /* where that is, ... */
+    const char *nbd_export; /* ... and as what: NAME@N */
     const char *nvram;      /* the session's copy of the UEFI variables; only with UEFI */
     const char *vnc_socket; /* only with CR_DISPLAY_VNC */
 };

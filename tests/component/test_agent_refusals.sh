@@ -26,8 +26,9 @@ desktop() { # LINE...
 }
 
 # The command line.
-command_line; sentence 2 "no command; the command is 'run'"
-command_line walk; sentence 2 "unknown command 'walk'"
+command_line; sentence 2 "no command; it is one of 'run', 'status', 'restore' or 'stop'"
+command_line walk; sentence 2 "unknown command 'walk'; it is one of 'run'"
+command_line status more; sentence 2 "'status' takes no 'more'"
 command_line run --image x --cache /tmp; sentence 2 'name it with --server'
 command_line run --server x --cache /tmp; sentence 2 'name it with --image'
 command_line run --server x --image x; sentence 2 'name it with --cache'

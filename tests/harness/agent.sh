@@ -60,7 +60,8 @@ eventually() { # SECONDS WHAT command...
 }
 
 # An image service with the face of carrel-blockd, over a raw file. What it serves is $golden; while
-# the file $work/broken exists every read fails.
+# the file $work/broken exists every read fails. Once the file $work/complete exists it says that
+# the version is complete, in the file of the cache folder that stands in there; later, too.
 image_service() { # GOLDEN
     golden=$1
     cat >"$work/carrel-blockd" <<SERVICE
@@ -72,12 +73,16 @@ done
 case \$image in *@*) ;; *) image=\$image@1 ;; esac
 nbdkit -f -r -U "\$socket" -P "\$pidfile" --exit-with-parent --filter=error file "$golden" \
     error-pread-rate=100% error-file="$work/broken" &
-trap 'kill \$! 2>/dev/null; wait; exit 0' TERM
+served=\$!
+trap 'kill \$served 2>/dev/null; wait; exit 0' TERM
 until nbdinfo --size "nbd+unix:///?socket=\$socket" >/dev/null 2>&1; do
-    kill -0 \$! || exit 1
+    kill -0 \$served || exit 1
 done
+told=
+tell() { [ -n "\$told" ] || [ ! -e "$work/complete" ] || { told=1; echo "complete \$(<"$work/complete")"; }; }
+tell
 echo "ready \$image \$(stat -c %s "$golden")"
-wait \$!
+while kill -0 \$served 2>/dev/null; do tell; read -r -t 0.1 <> <(:); done
 SERVICE
     chmod +x "$work/carrel-blockd"
 }
@@ -132,6 +137,10 @@ agent_ends() { # STATUS: wait for the agent's end, compare its exit status
     # What the test itself started, such as a server, may go on.
     left=$(ours | grep -vxF "$(printf '%s\n' 0 "${started_pids[@]}")" || true)
     [ -z "$left" ] || fail "still running: $left"
+}
+
+asks() { # COMMAND [FIELD]: of the agent that runs; prints the field of its answer
+    "$agent" "$1" --run-dir "$run" --json | jq -r ".${2:-state}"
 }
 
 no_overlay() {

@@ -65,6 +65,10 @@ static void the_whole_chain_is_described(void **state)
     assert_has("<source file='/c/overlay.qcow2'/>");
     assert_has("<source protocol='nbd' name='physics@7'>");
     assert_has("<host transport='unix' socket='/r/nbd.sock'/>");
+    domain.plain = "/c/disks/1&2.disk";
+    assert_has("<backingStore type='file'>");
+    assert_has("<source file='/c/disks/1&#38;2.disk'/>");
+    assert_has_not("nbd");
     assert_has("<backingStore/>");
 }
 

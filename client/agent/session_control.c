@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* What may be asked of a running session. The table at the end is the list of requests. */
+#include "client/agent/report.h"
+#include "client/agent/session_state.h"
+#include "lib/base/mem.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* What the overlay takes of its file system. */
+static uint64_t overlay_bytes(const struct overlay *overlay)
+{
+    struct stat st;
+    return stat(overlay->path, &st) == 0 ? (uint64_t)st.st_blocks * 512 : 0;
+}
+
+static json_t *refuse(const char *sentence)
+{
+    return json_pack("{s:s}", "error", sentence);
+}
+
+static json_t *status_do(struct session *session, struct cr_error *err)
+{
+    (void)err;
+    const char *detail = NULL;
+    enum state state = report_last(&detail);
+    return json_pack(
+        "{s:s, s:s*, s:s, s:s, s:s, s:I}", "state", report_word(state), "detail", detail, "version",
+        session->blockd.version[0] != '\0' ? session->blockd.version : session->options->image,
+        "base", session->plain[0] != '\0' ? "file" : "service", "overlay", session->overlay.path,
+        "overlay_bytes", (json_int_t)overlay_bytes(&session->overlay));
+}
+
+static json_t *restore_do(struct session *session, struct cr_error *err)
+{
+    if (!session->started || session->stopping)
+        return refuse("going back to the start: the desktop does not run; ask again later");
+    if (session->options->keep != NULL)
+        return refuse("going back to the start: this session keeps its overlay in a file "
+                      "(--overlay-keep); stop it and start it anew");
+    return machine_reset(session, "back to the start", err) < 0 ? refuse(err->text)
+                                                                : status_do(session, err);
+}
+
+static json_t *stop_do(struct session *session, struct cr_error *err)
+{
+    return session_stop(session, err) < 0 ? refuse(err->text) : status_do(session, err);
+}
+
+static const struct request {
+    const char *word;
+    json_t *(*act)(struct session *session, struct cr_error *err); /* NULL: out of memory */
+} requests[] = {
+    {"status", status_do},
+    {"restore", restore_do},
+    {"stop", stop_do},
+};
+
+int control_heard(struct session *session, struct cr_error *err)
+{
+    char text[CR_CONTROL_BYTES_MAX + 1];
+    int client = -1;
+    while (!session->done && control_next(&session->control, text, &client)) {
+        json_t *answer = NULL;
+        struct cr_error failed = {""};
+        for (size_t i = 0; i < CR_ARRAY_LEN(requests); i++)
+            if (strcmp(text, requests[i].word) == 0)
+                answer = requests[i].act(session, &failed);
+        if (answer == NULL)
+            answer = refuse("this agent does not know the request; is it of another release?");
+        control_answer(&session->control, client, answer);
+        if (failed.text[0] != '\0')
+            return cr_error_set(err, -EIO, "%s", failed.text);
+    }
+    return 0;
+}
