@@ -23,7 +23,7 @@ include deps.mk
 # the compilers are asked only when they are there.
 NEEDS_NOTHING := help deps clean
 ifneq ($(filter-out $(NEEDS_NOTHING),$(or $(MAKECMDGOALS),all)),)
-ifeq ($(shell command -v pkg-config >/dev/null 2>&1 && pkg-config --exists $(PKGS_LIB) $(PKGS_CHUNKD) $(PKGS_AGENT) $(PKGS_NTFS) $(PKGS_TEST) && echo yes),yes)
+ifeq ($(shell command -v pkg-config >/dev/null 2>&1 && pkg-config --exists $(PKGS_LIB) $(PKGS_AGENT) $(PKGS_NTFS) $(PKGS_TEST) && echo yes),yes)
 HAVE_PKGS := yes
 endif
 endif
@@ -52,9 +52,8 @@ WERROR ?= $(if $(CI),-Werror)
 COMPILER := $(if $(findstring clang,$(CC)),clang,gcc)
 
 ifdef HAVE_PKGS
-PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS_LIB) $(PKGS_CHUNKD) $(PKGS_AGENT) $(PKGS_NTFS) $(PKGS_TEST))
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS_LIB) $(PKGS_AGENT) $(PKGS_NTFS) $(PKGS_TEST))
 PKG_LIBS_LIB := $(shell pkg-config --libs $(PKGS_LIB))
-PKG_LIBS_CHUNKD := $(shell pkg-config --libs $(PKGS_CHUNKD))
 PKG_LIBS_AGENT := $(shell pkg-config --libs $(PKGS_AGENT))
 PKG_LIBS_NTFS := $(shell pkg-config --libs $(PKGS_NTFS))
 PKG_LIBS_TEST := $(shell pkg-config --libs $(PKGS_TEST))

@@ -18,8 +18,7 @@ PACKAGES := $(PACKAGES_BUILD) $(PACKAGES_RUN) $(PACKAGES_TEST) $(PACKAGES_DEMO) 
 	$(PACKAGES_LINT)
 
 # What pkg-config is asked for.
-PKGS_LIB := libzstd libcrypto libssl jansson libcurl libnbd blkid ext2fs com_err
-PKGS_CHUNKD := libmicrohttpd gnutls
+PKGS_LIB := libzstd libcrypto libssl jansson libcurl libnbd blkid ext2fs com_err libmicrohttpd gnutls
 PKGS_AGENT := libvirt libvirt-qemu
 # GPL-2+, and so only for the program image-tools/ntfs-free.
 PKGS_NTFS := libntfs-3g

@@ -157,3 +157,13 @@
 #define CR_TRACE_READ_BYTES_MAX (64 * CR_MIB) /* of the disk, in one read */
 #define CR_STORM_SEATS_MAX      2000U
 #define CR_METRICS_BYTES_MAX    (1 * CR_MIB) /* what a server says of itself */
+
+/* Seats that help each other: what the tracker names and keeps, and what a ticket holds. */
+#define CR_PEERS_MAX           3U     /* named to one seat at a time */
+#define CR_PEER_IDS_MAX        32U    /* chunks in one request to a peer */
+#define CR_TRACKER_SEATS_MAX   65536U /* announcements that are kept */
+#define CR_TRACKER_SHARE_MAX   64U    /* of them, by one seat */
+#define CR_PEER_TICKET_BYTES   176U
+#define CR_PEER_ANNOUNCE_BYTES 160U
+#define CR_PEER_ANSWER_MAX     (64U + CR_PEERS_MAX * 240U)
+#define CR_PEER_REPORT_BYTES   80U

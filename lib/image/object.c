@@ -22,6 +22,7 @@ const struct cr_kind_info cr_kinds[CR_KIND_COUNT] = {
 
 /* zstd's own middle: twice as dense as lz4 at 64 KiB, see DECISIONS.md. */
 #define COMPRESSION_LEVEL 3
+#define FAST_LEVEL        1
 
 const char *cr_id_format(const struct cr_id *id, char out[static CR_ID_HEX])
 {
@@ -130,16 +131,27 @@ static ZSTD_DCtx *thread_decompressor(void)
     return context;
 }
 
-int cr_frame_encode(const void *plain, size_t len, void *out, size_t out_size, size_t *ret_len)
+static int frame_encode(const void *plain, size_t len, int level, void *out, size_t out_size,
+                        size_t *ret_len)
 {
     ZSTD_CCtx *context = thread_compressor();
     if (context == NULL)
         return -ENOMEM;
-    size_t n = ZSTD_compressCCtx(context, out, out_size, plain, len, COMPRESSION_LEVEL);
+    size_t n = ZSTD_compressCCtx(context, out, out_size, plain, len, level);
     if (ZSTD_isError(n))
         return ZSTD_getErrorCode(n) == ZSTD_error_memory_allocation ? -ENOMEM : -EMSGSIZE;
     *ret_len = n;
     return 0;
+}
+
+int cr_frame_encode(const void *plain, size_t len, void *out, size_t out_size, size_t *ret_len)
+{
+    return frame_encode(plain, len, COMPRESSION_LEVEL, out, out_size, ret_len);
+}
+
+int cr_frame_encode_fast(const void *plain, size_t len, void *out, size_t out_size, size_t *ret_len)
+{
+    return frame_encode(plain, len, FAST_LEVEL, out, out_size, ret_len);
 }
 
 /*

@@ -76,6 +76,10 @@ bool cr_is_zero(const void *data, size_t len);
  */
 int cr_frame_encode(const void *plain, size_t len, void *out, size_t out_size, size_t *ret_len);
 
+/* The same in less time and with more bytes, for a frame that is sent once and not kept. */
+int cr_frame_encode_fast(const void *plain, size_t len, void *out, size_t out_size,
+                         size_t *ret_len);
+
 /*
  * Open a frame: decompress it into `plain` (room for `plain_size`, at most the kind's maximum is
  * accepted) and compare its SHA-256 with `id`. Returns 0, or -EBADMSG with a sentence that names

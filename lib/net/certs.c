@@ -169,3 +169,24 @@ int cr_certs_check(const char *dir, enum cr_cert_role role, struct cr_error *err
     ERR_clear_error();
     return r;
 }
+
+int cr_certs_fingerprint(const char *dir, enum cr_cert_role role, struct cr_id *ret_fingerprint,
+                         struct cr_error *err)
+{
+    char path[PATH_MAX];
+    CLEANUP(x509_cleanup) X509 *cert = NULL;
+    unsigned char *der = NULL;
+    int n = snprintf(path, sizeof(path), "%s/%s.pem", dir, cr_cert_role_name(role));
+    if (n < 0 || (size_t)n >= sizeof(path))
+        return cr_error_set(err, -ENAMETOOLONG, "the name of the folder '%.100s...' is too long",
+                            dir);
+    int r = cert_read(path, &cert, err);
+    int len = r < 0 ? 0 : i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &der);
+    if (r == 0 && len <= 0)
+        r = cr_error_set(err, -EKEYREJECTED, "the key in '%s' cannot be read", path);
+    if (r == 0)
+        cr_hash(der, (size_t)len, ret_fingerprint);
+    OPENSSL_free(der);
+    ERR_clear_error();
+    return r;
+}

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "lib/base/error.h"
+#include "lib/image/object.h"
 
 enum cr_cert_role { CR_CERT_SERVER, CR_CERT_CLIENT };
 
@@ -20,3 +21,11 @@ const char *cr_cert_role_name(enum cr_cert_role role);
  * its sentence.
  */
 int cr_certs_check(const char *dir, enum cr_cert_role role, struct cr_error *err);
+
+/*
+ * The fingerprint of a side: the SHA-256 of its public key as it stands in its certificate (a
+ * SubjectPublicKeyInfo, RFC 5280), so it stays when the certificate is renewed for the same key.
+ * Returns 0, or as cr_certs_check for a file that is missing or none.
+ */
+int cr_certs_fingerprint(const char *dir, enum cr_cert_role role, struct cr_id *ret_fingerprint,
+                         struct cr_error *err);

@@ -11,6 +11,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/error.h"
+#include "lib/image/object.h"
 #include "lib/net/uri.h"
 
 #include <stddef.h>
@@ -27,8 +28,9 @@ struct cr_http_stat {
 typedef int cr_http_sink(void *context, const void *data, size_t len, struct cr_error *err);
 
 struct cr_http_request {
-    const char *path; /* "/v1/..." */
-    const void *body; /* borrowed; NULL = GET, otherwise POST */
+    const char *path;   /* "/v1/..." */
+    const char *header; /* one more line of headers, or NULL */
+    const void *body;   /* borrowed; NULL = GET, otherwise POST */
     size_t body_len;
     cr_http_sink *sink;
     void *context;
@@ -39,6 +41,13 @@ struct cr_http_request {
  * Returns 0, -ENOMEM, or as cr_certs_check.
  */
 int cr_http_new(const struct cr_server_uri *uri, struct cr_http **ret_http, struct cr_error *err);
+
+/*
+ * The same for a machine that is no server of the site but shows this public key (`pin`:
+ * cr_certs_fingerprint) in TLS 1.3; neither its name nor its CA matter then. It is given up sooner.
+ */
+int cr_http_new_pinned(const struct cr_server_uri *uri, const struct cr_id *pin,
+                       struct cr_http **ret_http, struct cr_error *err);
 
 /* No request may be under way. Takes NULL. */
 void cr_http_free(struct cr_http *http);

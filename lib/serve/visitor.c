@@ -4,12 +4,12 @@
 #include "lib/base/fd.h"
 #include "lib/base/limits.h"
 #include "lib/base/mem.h"
-#include "lib/net/certs.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <gnutls/x509.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <string.h>
 
 /* --- files ------------------------------------------------------------------------------------ */
@@ -25,16 +25,20 @@ static int pem_read(const char *dir, const char *name, struct cr_buf *buf, struc
     return r < 0 ? cr_error_errno(err, r, "read '%s'", path) : 0;
 }
 
-int cr_tls_files_read(const char *dir, struct cr_tls_files *ret_files, struct cr_error *err)
+int cr_tls_files_read(const char *dir, enum cr_cert_role role, struct cr_tls_files *ret_files,
+                      struct cr_error *err)
 {
     struct cr_tls_files files = {0};
-    int r = cr_certs_check(dir, CR_CERT_SERVER, err);
+    char cert[32], key[32];
+    snprintf(cert, sizeof(cert), "%s.pem", cr_cert_role_name(role));
+    snprintf(key, sizeof(key), "%s-key.pem", cr_cert_role_name(role));
+    int r = cr_certs_check(dir, role, err);
     if (r == 0)
         r = pem_read(dir, "ca.pem", &files.ca, err);
     if (r == 0)
-        r = pem_read(dir, "server.pem", &files.cert, err);
+        r = pem_read(dir, cert, &files.cert, err);
     if (r == 0)
-        r = pem_read(dir, "server-key.pem", &files.key, err);
+        r = pem_read(dir, key, &files.key, err);
     if (r < 0) {
         cr_tls_files_done(&files);
         return r;
@@ -127,4 +131,34 @@ int cr_visitor_read(gnutls_session_t session, struct cr_visitor *ret_visitor)
     if (r == 0)
         *ret_visitor = visitor;
     return r;
+}
+
+/* GnuTLS calls it the key id: the SHA-256 of the public key as it stands in a certificate. */
+bool cr_visitor_fingerprint(gnutls_session_t session, struct cr_id *ret_fingerprint)
+{
+    gnutls_x509_crt_t cert;
+    unsigned count = 0;
+    size_t len = sizeof(*ret_fingerprint);
+    const gnutls_datum_t *list = gnutls_certificate_get_peers(session, &count);
+    if (list == NULL || count == 0 || gnutls_x509_crt_init(&cert) < 0)
+        return false;
+    bool known = gnutls_x509_crt_import(cert, &list[0], GNUTLS_X509_FMT_DER) == 0 &&
+                 gnutls_x509_crt_get_key_id(cert, GNUTLS_KEYID_USE_SHA256, ret_fingerprint->bytes,
+                                            &len) == 0;
+    gnutls_x509_crt_deinit(cert);
+    return known && len == sizeof(*ret_fingerprint);
+}
+
+bool cr_visitor_address(const struct sockaddr *address, uint8_t out[static 16])
+{
+    if (address->sa_family == AF_INET6) {
+        memcpy(out, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, 16);
+        return true;
+    }
+    if (address->sa_family != AF_INET)
+        return false;
+    memset(out, 0, 10);
+    out[10] = out[11] = 0xff;
+    memcpy(out + 12, &((const struct sockaddr_in *)(const void *)address)->sin_addr, 4);
+    return true;
 }

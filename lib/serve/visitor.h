@@ -8,10 +8,12 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/error.h"
+#include "lib/net/certs.h"
 #include "lib/pki/pki.h"
 
 #include <gnutls/gnutls.h>
 #include <stdbool.h>
+#include <sys/socket.h>
 
 /*
  * GnuTLS priorities: TLS 1.2 and 1.3 with forward secrecy and AEAD. Chunks are many and their
@@ -26,8 +28,14 @@ struct cr_tls_files {
     struct cr_buf ca, cert, key;
 };
 
-/* Check and read a server's folder. Returns as cr_certs_check. */
-int cr_tls_files_read(const char *dir, struct cr_tls_files *ret_files, struct cr_error *err);
+/* The same for TLS 1.3 alone. */
+#define CR_TLS_PRIORITIES_13                                                                       \
+    "NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305:"      \
+    "%SERVER_PRECEDENCE"
+
+/* Check and read a folder. Returns as cr_certs_check. */
+int cr_tls_files_read(const char *dir, enum cr_cert_role role, struct cr_tls_files *ret_files,
+                      struct cr_error *err);
 void cr_tls_files_done(struct cr_tls_files *files);
 
 /*
@@ -44,3 +52,9 @@ struct cr_visitor {
 
 /* Returns 0, or -EBADMSG when the name is none that `carrel pki` gives. */
 int cr_visitor_read(gnutls_session_t session, struct cr_visitor *ret_visitor);
+
+/* The fingerprint of its key (lib/net/certs.h); false when it has shown none. */
+bool cr_visitor_fingerprint(gnutls_session_t session, struct cr_id *ret_fingerprint);
+
+/* An address as 16 bytes: IPv6, or mapped IPv4 (RFC 4291, 2.5.5.2); false when it is neither. */
+bool cr_visitor_address(const struct sockaddr *address, uint8_t out[static 16]);

@@ -2,6 +2,7 @@
 /* For the parsers of this folder: one field of an object, looked at or refused by its name. */
 #pragma once
 
+#include "lib/base/hex.h"
 #include "lib/trust/role.h"
 
 /* An integer of at least `min`. Returns 0 or -EBADMSG. */
@@ -19,10 +20,6 @@ int cr_field_text(const json_t *object, const char *name, const char **ret_value
 /* "hashes" of `object`: at least one; of those that we know the right number of digits. */
 int cr_field_hashes(const json_t *object, struct cr_hashes *ret_hashes, struct cr_error *err);
 json_t *cr_hashes_format(const struct cr_hashes *hashes);
-
-/* Lower-case hexadecimal digits, exactly `len` bytes of them. Returns 0 or -EINVAL. */
-int cr_hex_parse(const char *text, uint8_t *out, size_t len);
-void cr_hex_format(const uint8_t *bytes, size_t len, char *out);
 
 /* --- keys, of a root or of delegations (keyring.c) ------------------------------------------- */
 

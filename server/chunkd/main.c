@@ -118,6 +118,13 @@ static int server_start(struct program *program, struct cr_error *err)
         r = deltas_new(options->store, &server->deltas, err);
     if (r < 0)
         return r;
+    const struct cr_tracker_options tracker = {
+        .subnet_bits_4 = options->peer_bits_4,
+        .subnet_bits_6 = options->peer_bits_6,
+    };
+    r = peers_new(&tracker, &server->peers, err);
+    if (r < 0)
+        return r;
     server->idle_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (server->idle_fd < 0)
         return cr_error_errno(err, -errno, "make an event descriptor");
@@ -151,7 +158,7 @@ static int program_start(struct program *program, struct cr_error *err)
     const struct options *options = &program->options;
     int r = signals_prepare(&program->signal_fd, err);
     if (r == 0 && !options->no_tls)
-        r = cr_tls_files_read(options->pki, &program->files, err);
+        r = cr_tls_files_read(options->pki, CR_CERT_SERVER, &program->files, err);
     if (r == 0)
         r = listeners_open(program, err);
     if (r == 0)
@@ -278,6 +285,7 @@ static void program_stop(struct program *program)
     service_free(program->service);
     service_free(program->metrics);
     deltas_free(program->server.deltas);
+    peers_free(program->server.peers);
     frames_free(program->server.frames);
     cr_store_close(program->server.store);
     heads_free(program->server.heads);

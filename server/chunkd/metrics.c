@@ -129,6 +129,8 @@ int metrics_format(struct server *server, struct cr_buf *out)
     struct metrics *m = &server->metrics;
     struct frames_stat stat;
     frames_stat(server->frames, &stat);
+    struct cr_tracker_stat peers;
+    peers_stat(server->peers, &peers);
     const struct {
         const char *name, *type, *help;
         uint64_t value;
@@ -153,6 +155,9 @@ int metrics_format(struct server *server, struct cr_buf *out)
          stat.corrupted},
         {"store_errors_total", "counter", "Reads of the store that failed.", stat.errors},
         {"head_hits_total", "counter", "Heads answered from memory.", heads_hits(server->heads)},
+        {"peer_seats", "gauge", "Seats announced as peers.", peers.seats},
+        {"peer_announcements_total", "counter", "Announcements of seats.", peers.announcements},
+        {"peer_reports_total", "counter", "Reports of peers that send wrong bytes.", peers.reports},
         {"draining", "gauge", "1 while the server is going down.", atomic_load(&server->draining)},
     };
     int r = cr_buf_printf(out, "# HELP carrel_chunkd_build_info The version of carrel-chunkd.\n"

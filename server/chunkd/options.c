@@ -42,6 +42,10 @@ static const struct setting {
      "make the deltas that clients ask for; the store must be writable"},
     {"boots", NULL, FLAG, offsetof(struct options, boots), 0, 1,
      "take the boots that seats record into hot lists; the store must be writable"},
+    {"peer-subnet", "N", NUMBER, offsetof(struct options, peer_bits_4), 0, 32,
+     "seats whose IPv4 addresses agree in N bits are peers (default 24)"},
+    {"peer-subnet-6", "N", NUMBER, offsetof(struct options, peer_bits_6), 0, 128,
+     "the same for IPv6 (default 64)"},
     {"threads", "N", NUMBER, offsetof(struct options, threads), 1, CR_HTTP_THREADS_MAX,
      "threads that talk to clients (default: one for each CPU)"},
     {"connections", "N", NUMBER, offsetof(struct options, connections), 1, CR_HTTP_CONNECTIONS_MAX,
@@ -143,6 +147,8 @@ int options_parse(int argc, char **argv, struct options *ret_options, struct cr_
         .threads = cpu_count(),
         .connections = 8192,
         .drain_s = 60,
+        .peer_bits_4 = 24,
+        .peer_bits_6 = 64,
     };
     opterr = 0;
     optind = 1;

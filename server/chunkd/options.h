@@ -24,6 +24,7 @@ struct options {
     unsigned connections;
     unsigned drain_s;
     bool make_deltas, boots;
+    unsigned peer_bits_4, peer_bits_6; /* of addresses that are one subnet */
     bool help, version;
 };
 

@@ -6,13 +6,14 @@
  *        │
  *      service.c   one libmicrohttpd daemon a thread; a request's way from first byte to last
  *        │  │
- *        │  tls.c  who may connect (client certificates)
+ *        │  lib/httpd  listening sockets, who may connect (client certificates)
  *        │
  *      routes.c    the table: path -> what to do;  reply.c  the answers as HTTP
  *        │
  *      frames.c    the hot cache over the store;  heads.c  heads while they are watched;
  *                  metrics.c  counters;  deltas.c  makes what is asked for and not there;
- *                  hot.c  the order in which boots touch a version
+ *                  hot.c  the order in which boots touch a version;
+ *                  peers.c  tells seats of each other
  *
  * A route answers at once from memory, in the thread that talks to the client, or its connection is
  * laid aside while a thread of the pool reads the store, so that a slow disk delays nobody else.
@@ -26,6 +27,7 @@
 #include "server/chunkd/heads.h"
 #include "server/chunkd/hot.h"
 #include "server/chunkd/metrics.h"
+#include "server/chunkd/peers.h"
 
 #include <stdatomic.h>
 
@@ -37,6 +39,7 @@ struct server {
     struct frames *frames;
     struct hot *hot;
     struct deltas *deltas;   /* NULL = none are made */
+    struct peers *peers;
     struct cr_pool *readers; /* threads that may wait for the store */
     struct metrics metrics;
     atomic_bool draining; /* no new connections */

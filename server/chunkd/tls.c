@@ -37,7 +37,7 @@ bool tls_is_trusted(struct MHD_Connection *connection)
     return visitor != NULL && visitor->trusted;
 }
 
-static const char *peer_format(struct MHD_Connection *connection, char out[static 64])
+const char *tls_address_format(struct MHD_Connection *connection, char out[static TLS_ADDRESS_TEXT])
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
@@ -51,7 +51,7 @@ static const char *peer_format(struct MHD_Connection *connection, char out[stati
             inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)peer)->sin_addr, host,
                       sizeof(host));
     }
-    snprintf(out, 64, "%s", host);
+    snprintf(out, TLS_ADDRESS_TEXT, "%s", host);
     return out;
 }
 
@@ -68,9 +68,21 @@ int tls_client_id(struct MHD_Connection *connection, struct cr_id *ret_id)
         return 0;
     }
     char peer[64];
-    peer_format(connection, peer);
+    tls_address_format(connection, peer);
     cr_hash(peer, strlen(peer), ret_id);
     return 0;
+}
+
+bool tls_seat(struct MHD_Connection *connection, struct cr_id *ret_fingerprint,
+              uint8_t ret_address[static 16])
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    if (info == NULL || !cr_visitor_fingerprint(info->tls_session, ret_fingerprint))
+        return false;
+    info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    return info != NULL && info->client_addr != NULL &&
+           cr_visitor_address(info->client_addr, ret_address);
 }
 
 static struct log_limit refusals;
@@ -82,7 +94,7 @@ static int refuse(gnutls_session_t session, gnutls_alert_description_t alert, co
     uint64_t dropped;
     gnutls_alert_send(session, GNUTLS_AL_FATAL, alert);
     if (log_limit_pass(&refusals, &dropped)) {
-        peer_format(gnutls_session_get_ptr(session), peer);
+        tls_address_format(gnutls_session_get_ptr(session), peer);
         if (dropped > 0)
             log_event("refused client '%s': %s (and %llu others lately)", peer, why,
                       (unsigned long long)dropped);

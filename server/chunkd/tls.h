@@ -30,5 +30,17 @@ void tls_answer_ended(struct MHD_Connection *connection);
  */
 int tls_client_id(struct MHD_Connection *connection, struct cr_id *ret_id);
 
+/*
+ * The key and the address of a seat, which the tracker of peers knows it by; false when it has
+ * shown no certificate. The same thread.
+ */
+bool tls_seat(struct MHD_Connection *connection, struct cr_id *ret_fingerprint,
+              uint8_t ret_address[static 16]);
+
+/* The client's address as text. Returns `out`. */
+#define TLS_ADDRESS_TEXT 64
+const char *tls_address_format(struct MHD_Connection *connection,
+                               char out[static TLS_ADDRESS_TEXT]);
+
 /* True when the client of this connection has proven who it is, or need not. */
 bool tls_is_trusted(struct MHD_Connection *connection);

@@ -443,6 +443,25 @@ def hotlists(_):
     yield "boots-longer", boots([whole]) + b"\0"
 
 
+def peers(_):
+    id = lambda n: bytes([n]) * 32
+    announcement = b"CRPEER01" + u32(4711) + u32(2) + id(1) + u64(5) + u64(9) + id(2) + id(3) + bytes(32)
+    place = bytes(10) + b"\xff\xff\x0a\0\1\2" + u32(4711) + u32(0) + u64(9) + id(2) + bytes(176)
+    answer = b"CRPEERS1" + u32(2) + u32(30000) + u64(1700000000) + u64(0) + id(7) + 2 * place
+    report = b"CRPRPT01" + u32(1) + u32(0) + id(1) + id(2)
+    yield "announcement", announcement
+    yield "announcement-port", patched(announcement, 8, u32(65536))
+    yield "announcement-more-than-all", patched(announcement, 48, u64(10))
+    yield "announcement-avoids-too-many", patched(announcement, 12, u32(4))
+    yield "answer", answer
+    yield "answer-short", answer[:-1]
+    yield "answer-empty", patched(answer[:64], 8, u32(0))
+    yield "answer-port", patched(answer, 64 + 16, u32(0))
+    yield "report", report
+    yield "report-unknown", patched(report, 8, u32(2))
+    yield "ticket", b"CRTICK01" + u64(5000) + id(1) + id(2) + id(3) + bytes(64)
+
+
 def main():
     files, _ = generate.vectors()
     targets = {
@@ -453,7 +472,7 @@ def main():
         "note": notes(None), "trace": traces(None), "metrics": metrics(None),
         "trust_role": trust_roles(None), "trust_json": trust_json(None),
         "delta_index": delta_indexes(None), "delta_group": delta_groups(None),
-        "hotlist": hotlists(None),
+        "hotlist": hotlists(None), "peer": peers(None),
     }
     for target, seeds in targets.items():
         folder = os.path.join(here, "corpus", target)

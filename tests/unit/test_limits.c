@@ -80,6 +80,12 @@ static const struct limit {
     LIMIT(CR_HTTP_SENTENCE_MAX),
     LIMIT(CR_IMAGE_LIST_BYTES_MAX),
     LIMIT(CR_HOST_BYTES_MAX),
+    LIMIT(CR_PEERS_MAX),
+    LIMIT(CR_PEER_IDS_MAX),
+    LIMIT(CR_PEER_TICKET_BYTES),
+    LIMIT(CR_PEER_ANSWER_MAX),
+    LIMIT(CR_TRACKER_SEATS_MAX),
+    LIMIT(CR_TRACKER_SHARE_MAX),
 };
 
 static const struct limit *limit_find(const char *name, size_t len)

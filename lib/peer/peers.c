@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/peer/peers.h"
+
+#include "lib/base/mem.h"
+#include "lib/net/http.h"
+#include "lib/peer/link.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <time.h>
+
+#define AGAIN_MS    10000U /* after an announcement that failed */
+#define REPORTS_MAX 8U     /* waiting for the server; more than a seat has peers */
+
+struct cr_peers {
+    struct cr_peers_options options;
+    struct cr_server_uri server;
+    struct cr_id root;
+    struct cr_http *http;
+    struct cr_roster *roster;
+    struct cr_peerfetch *fetch;
+    pthread_t thread;
+    bool has_thread;
+
+    pthread_mutex_t mutex; /* guards the rest */
+    pthread_cond_t news;
+    bool stopping, tried;
+    unsigned report_count;
+    struct cr_id reports[REPORTS_MAX]; /* fingerprints */
+    uint64_t announcements, banned, reported;
+};
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* --- speaking to the tracker ------------------------------------------------------------------ */
+
+static int body_take(void *context, const void *data, size_t len, struct cr_error *err)
+{
+    (void)err;
+    return cr_buf_append(context, data, len);
+}
+
+static int announce(struct cr_peers *peers, uint32_t *ret_next_ms)
+{
+    CLEANUP_BUF struct cr_buf body = CR_BUF_INIT(CR_PEER_ANNOUNCE_BYTES);
+    CLEANUP_BUF struct cr_buf answer = CR_BUF_INIT(CR_PEER_ANSWER_MAX);
+    struct cr_announcement said = {.root = peers->root};
+    struct cr_peer_answer found;
+    peers->options.describe(peers->options.context, &said);
+    said.avoid_count = cr_roster_avoid(peers->roster, now_ms(), said.avoid);
+    int r = cr_announcement_format(&said, &body);
+    if (r < 0)
+        return r;
+    const struct cr_http_request request = {
+        .path = "/v1/peers",
+        .body = body.data,
+        .body_len = body.len,
+        .sink = body_take,
+        .context = &answer,
+    };
+    r = cr_http_do(peers->http, &request, NULL);
+    if (r == 0)
+        r = cr_peer_answer_parse(answer.data, answer.len, &found, NULL);
+    if (r < 0)
+        return r;
+    if (peers->options.learned != NULL)
+        peers->options.learned(peers->options.context, found.key, found.now_s);
+    cr_roster_update(peers->roster, &found, now_ms());
+    *ret_next_ms = found.next_ms;
+    return 0;
+}
+
+static int report(struct cr_peers *peers, const struct cr_id *fingerprint)
+{
+    CLEANUP_BUF struct cr_buf body = CR_BUF_INIT(CR_PEER_REPORT_BYTES);
+    CLEANUP_BUF struct cr_buf answer = CR_BUF_INIT(CR_HTTP_SENTENCE_MAX);
+    const struct cr_peer_report said = {
+        .fault = CR_PEER_WRONG_BYTES, .root = peers->root, .fingerprint = *fingerprint};
+    int r = cr_peer_report_format(&said, &body);
+    if (r < 0)
+        return r;
+    const struct cr_http_request request = {
+        .path = "/v1/peers/report",
+        .body = body.data,
+        .body_len = body.len,
+        .sink = body_take,
+        .context = &answer,
+    };
+    return cr_http_do(peers->http, &request, NULL);
+}
+
+/* Deliver what waits; what the server cannot take now waits on. */
+static void reports_send(struct cr_peers *peers)
+{
+    pthread_mutex_lock(&peers->mutex);
+    while (peers->report_count > 0) {
+        struct cr_id fingerprint = peers->reports[peers->report_count - 1];
+        pthread_mutex_unlock(&peers->mutex);
+        int r = report(peers, &fingerprint);
+        pthread_mutex_lock(&peers->mutex);
+        if (r == -EAGAIN || r == -ECANCELED)
+            break;
+        peers->report_count--;
+        peers->reported += r == 0;
+    }
+    pthread_mutex_unlock(&peers->mutex);
+}
+
+/* Until the time has come, somebody is to be reported, or the end. Returns false at the end. */
+static bool rest(struct cr_peers *peers, uint32_t ms, bool report_failed)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += ms / 1000;
+    until.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000)
+        until.tv_sec++, until.tv_nsec -= 1000000000;
+    pthread_mutex_lock(&peers->mutex);
+    peers->tried = true;
+    pthread_cond_broadcast(&peers->news);
+    int r = 0;
+    while (!peers->stopping && (peers->report_count == 0 || report_failed) && r != ETIMEDOUT)
+        r = pthread_cond_timedwait(&peers->news, &peers->mutex, &until);
+    bool go_on = !peers->stopping;
+    pthread_mutex_unlock(&peers->mutex);
+    return go_on;
+}
+
+static void *announcer(void *argument)
+{
+    struct cr_peers *peers = argument;
+    bool go_on = true;
+    while (go_on) {
+        uint32_t next_ms = AGAIN_MS;
+        int r = announce(peers, &next_ms);
+        reports_send(peers);
+        pthread_mutex_lock(&peers->mutex);
+        peers->announcements += r == 0;
+        bool report_failed = peers->report_count > 0;
+        pthread_mutex_unlock(&peers->mutex);
+        go_on = rest(peers, next_ms, report_failed);
+    }
+    return NULL;
+}
+
+static void peer_banned(void *context, const struct cr_id *fingerprint)
+{
+    struct cr_peers *peers = context;
+    char sentence[CR_ERROR_BYTES], hex[CR_ID_HEX];
+    pthread_mutex_lock(&peers->mutex);
+    peers->banned++;
+    if (peers->report_count < REPORTS_MAX)
+        peers->reports[peers->report_count++] = *fingerprint;
+    pthread_cond_broadcast(&peers->news);
+    pthread_mutex_unlock(&peers->mutex);
+    snprintf(
+        sentence, sizeof(sentence),
+        "the peer with the key '%s' sent wrong bytes three times; it is not asked for an hour, "
+        "and the server is told",
+        cr_id_format(fingerprint, hex));
+    if (peers->options.warn != NULL)
+        peers->options.warn(sentence);
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+int cr_peers_new(const struct cr_peers_options *options, struct cr_peers **ret_peers,
+                 struct cr_error *err)
+{
+    struct cr_peers *peers = cr_calloc(1, sizeof(*peers));
+    if (peers == NULL)
+        return cr_error_errno(err, -ENOMEM, "cannot speak to peers");
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&peers->news, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    pthread_mutex_init(&peers->mutex, NULL);
+    peers->options = *options;
+    peers->server = *options->server;
+    int r = cr_http_new(&peers->server, &peers->http, err);
+    if (r == 0) {
+        r = cr_roster_new(&cr_peerlink_ops, peers->server.pki, &peers->roster);
+        if (r == 0)
+            r = cr_peerfetch_new(peers->roster, peer_banned, peers, &peers->fetch);
+        if (r < 0)
+            cr_error_errno(err, r, "cannot speak to peers");
+    }
+    if (r < 0) {
+        cr_peers_free(peers);
+        return r;
+    }
+    *ret_peers = peers;
+    return 0;
+}
+
+int cr_peers_start(struct cr_peers *peers, const struct cr_id *root, struct cr_error *err)
+{
+    peers->root = *root;
+    int r = -pthread_create(&peers->thread, NULL, announcer, peers);
+    peers->has_thread = r == 0;
+    return r < 0 ? cr_error_errno(err, r, "cannot speak to peers") : 0;
+}
+
+void cr_peers_wait(struct cr_peers *peers, unsigned ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    uint64_t ns = (uint64_t)until.tv_nsec + (uint64_t)ms * 1000000;
+    until.tv_sec += (time_t)(ns / 1000000000);
+    until.tv_nsec = (long)(ns % 1000000000);
+    pthread_mutex_lock(&peers->mutex);
+    int r = 0;
+    while (!peers->tried && !peers->stopping && r != ETIMEDOUT)
+        r = pthread_cond_timedwait(&peers->news, &peers->mutex, &until);
+    pthread_mutex_unlock(&peers->mutex);
+}
+
+void cr_peers_interrupt(struct cr_peers *peers)
+{
+    pthread_mutex_lock(&peers->mutex);
+    peers->stopping = true;
+    pthread_cond_broadcast(&peers->news);
+    pthread_mutex_unlock(&peers->mutex);
+    cr_http_interrupt(peers->http);
+    cr_roster_interrupt(peers->roster);
+}
+
+void cr_peers_free(struct cr_peers *peers)
+{
+    if (peers == NULL)
+        return;
+    if (peers->fetch != NULL)
+        cr_peers_interrupt(peers);
+    if (peers->has_thread)
+        pthread_join(peers->thread, NULL);
+    cr_peerfetch_free(peers->fetch);
+    cr_roster_free(peers->roster);
+    cr_http_free(peers->http);
+    pthread_cond_destroy(&peers->news);
+    pthread_mutex_destroy(&peers->mutex);
+    free(peers);
+}
+
+void cr_peers_stat(struct cr_peers *peers, struct cr_peers_stat *ret_stat)
+{
+    *ret_stat = (struct cr_peers_stat){0};
+    cr_peerfetch_stat(peers->fetch, &ret_stat->fetched);
+    pthread_mutex_lock(&peers->mutex);
+    ret_stat->announcements = peers->announcements;
+    ret_stat->banned = peers->banned;
+    ret_stat->reported = peers->reported;
+    pthread_mutex_unlock(&peers->mutex);
+}
+
+/* --- the store in front ----------------------------------------------------------------------- */
+
+struct peer_store {
+    struct cr_store base;
+    struct cr_store *inner;
+    struct cr_peers *peers;
+    unsigned hedge_ms;
+};
+
+static struct peer_store *of(struct cr_store *base)
+{
+    return (struct peer_store *)base;
+}
+
+static void peer_store_close(struct cr_store *base)
+{
+    free(of(base));
+}
+
+static int peer_chunks_get(struct cr_store *base, const struct cr_id *ids, size_t count,
+                           cr_frame_sink *sink, void *context, struct cr_error *err)
+{
+    struct peer_store *store = of(base);
+    return cr_peerfetch_get(store->peers->fetch, store->inner, store->hedge_ms, CR_CHUNK, ids,
+                            count, sink, context, err);
+}
+
+struct object_sink {
+    struct cr_buf *frame;
+    struct cr_error *err;
+};
+
+static int object_take(void *context, size_t index, int result, const void *frame, size_t frame_len,
+                       const struct cr_error *err)
+{
+    struct object_sink *sink = context;
+    (void)index;
+    if (result < 0 && sink->err != NULL && err != NULL)
+        *sink->err = *err;
+    return result < 0 ? result : cr_buf_append(sink->frame, frame, frame_len);
+}
+
+/* Segments are the only large objects beside chunks; a manifest is asked for before we have peers.
+ */
+static int peer_object_get(struct cr_store *base, enum cr_kind kind, const struct cr_id *id,
+                           struct cr_buf *frame, struct cr_error *err)
+{
+    struct peer_store *store = of(base);
+    if (kind != CR_SEGMENT)
+        return store->inner->ops->object_get(store->inner, kind, id, frame, err);
+    struct object_sink sink = {.frame = frame, .err = err};
+    return cr_peerfetch_get(store->peers->fetch, store->inner, store->hedge_ms, kind, id, 1,
+                            object_take, &sink, err);
+}
+
+static int peer_head_get(struct cr_store *base, const char *name, struct cr_buf *head,
+                         struct cr_error *err)
+{
+    return of(base)->inner->ops->head_get(of(base)->inner, name, head, err);
+}
+
+static int peer_heads_list(struct cr_store *base, cr_name_sink *sink, void *context,
+                           struct cr_error *err)
+{
+    return of(base)->inner->ops->heads_list(of(base)->inner, sink, context, err);
+}
+
+static int peer_side_get(struct cr_store *base, enum cr_space space, const char *name,
+                         struct cr_buf *out, struct cr_error *err)
+{
+    struct cr_store *inner = of(base)->inner;
+    if (inner->ops->side_get == NULL)
+        return cr_error_set(err, -ENOENT, "store '%s' keeps no such objects", inner->uri);
+    return inner->ops->side_get(inner, space, name, out, err);
+}
+
+static const struct cr_store_ops peer_ops = {
+    .close = peer_store_close,
+    .chunks_get = peer_chunks_get,
+    .object_get = peer_object_get,
+    .head_get = peer_head_get,
+    .heads_list = peer_heads_list,
+    .side_get = peer_side_get,
+};
+
+int cr_peers_store(struct cr_peers *peers, struct cr_store *inner, unsigned hedge_ms,
+                   struct cr_store **ret_store)
+{
+    struct peer_store *store = cr_calloc(1, sizeof(*store));
+    if (store == NULL)
+        return -ENOMEM;
+    store->base.ops = &peer_ops;
+    memcpy(store->base.uri, inner->uri, sizeof(store->base.uri));
+    store->inner = inner;
+    store->peers = peers;
+    store->hedge_ms = hedge_ms;
+    *ret_store = &store->base;
+    return 0;
+}
