@@ -9,12 +9,17 @@ is kept there too, named by its hash; this script never touches those.
 import hashlib
 import json
 import os
+import runpy
 import struct
 import sys
+import types
 
 here = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(here, "..", "fixtures", "format"))
 import generate  # noqa: E402
+
+map_vectors = runpy.run_path(os.path.join(here, "..", "fixtures", "map", "generate.py"))
+map_vectors = types.SimpleNamespace(**map_vectors)
 
 # Of RFC 8032, section 7.1.
 PUBLIC_KEYS = ("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
@@ -462,6 +467,35 @@ def peers(_):
     yield "ticket", b"CRTICK01" + u64(5000) + id(1) + id(2) + id(3) + bytes(64)
 
 
+def maps(_):
+    root = b"\x11" * 32
+
+    def slot(generation=1, disk=9 << 16, data=8, used=5, number=1, image="disk", present=(0, 7, 8)):
+        return map_vectors.slot(generation, root, disk, data, used, number, image, list(present))
+
+    whole = slot()
+    yield "whole", whole
+    yield "empty", slot(present=())
+    yield "unknown", slot(data=(1 << 64) - 1, image="", number=0)
+    yield "two-pages", slot(disk=40000 << 16, data=40000, present=range(0, 40000, 3))
+    yield "more-than-data", slot(data=2)
+    yield "behind-the-end", slot(present=(9,))
+    yield "another-count", patched(whole, 96, u64(4))
+    yield "no-generation", slot(generation=0)
+    yield "disk-0", patched(whole, 80, u64(0))
+    yield "disk-2-63", patched(whole, 80, u64(1 << 63))
+    yield "another-disk", patched(whole, 80, u64(40000 << 16))
+    yield "another-magic", patched(whole, 39, b"2")
+    yield "image-with-a-slash", slot(image="a/b")
+    yield "image-with-a-number", slot(image="disk@3")
+    yield "image-behind-a-zero", patched(whole, 130, b"x")
+    yield "reserved", patched(whole, 255, b"\1")
+    yield "end", patched(whole, 4095, b"\1")
+    yield "cut", whole[:-1]
+    yield "header", whole[:256]
+    yield "longer", whole + bytes(4096)
+
+
 def main():
     files, _ = generate.vectors()
     targets = {
@@ -473,6 +507,7 @@ def main():
         "trust_role": trust_roles(None), "trust_json": trust_json(None),
         "delta_index": delta_indexes(None), "delta_group": delta_groups(None),
         "hotlist": hotlists(None), "peer": peers(None),
+        "map": maps(None),
     }
     for target, seeds in targets.items():
         folder = os.path.join(here, "corpus", target)

@@ -34,6 +34,8 @@ static const struct limit {
     LIMIT(CR_MANIFEST_HEADER),
     LIMIT(CR_DISK_BYTES_MAX),
     LIMIT(CR_SEGMENTS_MAX),
+    LIMIT(CR_MAP_HEADER),
+    LIMIT(CR_MAP_PAGE_BYTES),
     LIMIT(CR_PACK_TARGET_BYTES),
     LIMIT(CR_PACK_BYTES_MAX),
     LIMIT(CR_PACK_CHUNKS_MAX),
@@ -151,6 +153,7 @@ static void format_md_quotes_the_limits_of_the_code(void **state)
 {
     (void)state;
     assert_true(paper_check("lib/FORMAT.md") >= 16);
+    assert_true(paper_check("lib/seatcache/FORMAT.md") >= 2);
 }
 
 static void protocol_md_quotes_the_limits_of_the_code(void **state)
