@@ -10,12 +10,26 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 
 const char *cr_chunkfile_name(const struct cr_id *root, char out[static CR_CHUNKFILE_NAME])
 {
     char hex[CR_ID_HEX];
     snprintf(out, CR_CHUNKFILE_NAME, "%s.disk", cr_id_format(root, hex));
     return out;
+}
+
+/* Whoever only looks whether a version is in use, or drops it, has the lock for a moment. */
+static int lock_patiently(int fd)
+{
+    const struct timespec moment = {.tv_nsec = 20 * 1000000};
+    for (int tries = 0;; tries++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+            return 0;
+        if (errno != EWOULDBLOCK || tries == 10)
+            return -errno;
+        nanosleep(&moment, NULL);
+    }
 }
 
 /* Still the file of that name: it may have been removed before it was locked. */
@@ -42,7 +56,7 @@ static int file_lock(struct cr_chunkfile *file, int dir_fd, const struct cr_id *
             file->fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (file->fd < 0)
             return cr_error_errno(err, -errno, "cannot open the cache file '%s'", name);
-        if (flock(file->fd, LOCK_EX | LOCK_NB) < 0)
+        if (lock_patiently(file->fd) < 0)
             return cr_error_set(err, errno == EWOULDBLOCK ? -EBUSY : -errno,
                                 "the cache file '%s' is in use by another process; stop that one, "
                                 "or give this one a cache folder of its own",

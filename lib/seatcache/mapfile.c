@@ -46,7 +46,7 @@ static int map_read(int fd, const struct cr_id *root, uint64_t disk_bytes, struc
     int r = slots_read(fd, cr_map_slot_bytes(disk_bytes), &data, &len);
     if (r == 0)
         r = cr_map_pick(data, len, root, disk_bytes, ret_map, &found, ret_slot);
-    if (r == 0)
+    if (r == 0 && bits != NULL)
         memcpy(bits, found, cr_map_bits_bytes(disk_bytes));
     return r;
 }

@@ -22,7 +22,8 @@ int cr_mapfile_open(struct cr_mapfile *file, int dir_fd, const char *name, const
                     uint64_t disk_bytes, struct cr_map *ret_map, uint8_t *bits,
                     struct cr_error *err);
 
-/* The same only to be looked at, also while its process writes to it. Returns 0 or -ENOENT. */
+/* The same only to be looked at, also while its process writes to it; `bits` may be NULL. Returns 0
+ * or -ENOENT. */
 int cr_mapfile_look(int dir_fd, const char *name, const struct cr_id *root, uint64_t disk_bytes,
                     struct cr_map *ret_map, uint8_t *bits);
 void cr_mapfile_done(struct cr_mapfile *file);

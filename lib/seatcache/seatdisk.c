@@ -3,8 +3,8 @@
 
 #include "lib/base/fd.h"
 #include "lib/base/mem.h"
+#include "lib/seatcache/clone.h"
 #include "lib/seatcache/objects.h"
-#include "lib/seatcache/olddisk.h"
 #include "lib/seatcache/window.h"
 
 #include <assert.h>
@@ -45,6 +45,18 @@ static int keeper_start(struct cr_seatdisk *disk, const struct cr_seatdisk_optio
     return r;
 }
 
+static int room_start(struct cr_seatdisk *disk, const struct cr_seatdisk_options *options,
+                      int disks_fd, struct cr_error *err)
+{
+    int r = cr_room_init(&disk->room, disks_fd, &cr_version_info(disk->version)->root,
+                         options->limit_bytes, options->reserve_bytes);
+    if (r < 0)
+        return cr_error_errno(err, r, "cannot use the cache folder");
+    cr_room_look(&disk->room, NULL,
+                 cr_keeper_present(disk->keeper) == cr_keeper_data_chunks(disk->keeper));
+    return 0;
+}
+
 static int files_open(struct cr_seatdisk *disk, const struct cr_seatdisk_options *options,
                       struct cr_error *err)
 {
@@ -53,9 +65,13 @@ static int files_open(struct cr_seatdisk *disk, const struct cr_seatdisk_options
     int r = folder_open(options->dir_fd, "disks", &disks_fd, err);
     if (r < 0)
         return r;
+    if (!options->no_deltas)
+        (void)cr_clone_make(disks_fd, disk->objects_fd, disk->version, &disk->cloned);
     r = cr_chunkfile_open(&disk->file, disks_fd, root, cr_version_disk_bytes(disk->version), err);
     if (r == 0)
         r = keeper_start(disk, options, disks_fd, err);
+    if (r == 0)
+        r = room_start(disk, options, disks_fd, err);
     if (r == 0 && !options->no_deltas)
         disk->update = cr_update_start(disk->objects, disk->version, options->dir_fd, disks_fd,
                                        disk->objects_fd, options->delta_again_ms);
@@ -95,6 +111,8 @@ int cr_seatdisk_open(struct cr_store *store, const struct cr_ref *ref,
         cr_cache_new(RECENT_BYTES, &disk->recent) < 0)
         return cr_error_errno(err, -ENOMEM, "cannot open '%s'", ref->name);
     r = files_open(disk, options, err);
+    if (r == 0 && options->scrub_bytes_s > 0)
+        r = cr_scrub_start(disk, options->scrub_bytes_s, options->scrub_rest_s, &disk->scrub, err);
     if (r < 0)
         return r;
     *ret_disk = TAKE_PTR(disk);
@@ -105,7 +123,9 @@ void cr_seatdisk_close(struct cr_seatdisk *disk)
 {
     if (disk == NULL)
         return;
+    cr_scrub_stop(disk->scrub);
     cr_update_stop(disk->update);
+    cr_room_done(&disk->room);
     cr_keeper_stop(disk->keeper);
     cr_tally_done(&disk->tally);
     cr_version_close(disk->version);
@@ -145,6 +165,11 @@ bool cr_seatdisk_has(struct cr_seatdisk *disk, uint64_t index)
     return cr_keeper_has(disk->keeper, index);
 }
 
+bool cr_seatdisk_full(struct cr_seatdisk *disk)
+{
+    return atomic_load(&disk->full);
+}
+
 bool cr_seatdisk_demand_waits(struct cr_seatdisk *disk)
 {
     return atomic_load(&disk->demand_waits) > 0;
@@ -158,14 +183,19 @@ int cr_seatdisk_sync(struct cr_seatdisk *disk)
 void cr_seatdisk_stat(struct cr_seatdisk *disk, struct cr_seatdisk_stat *ret_stat)
 {
     struct cr_update_stat update;
+    struct cr_scrub_stat scrub;
     uint64_t data_chunks = cr_keeper_data_chunks(disk->keeper);
     cr_update_stat(disk->update, &update);
+    cr_scrub_stat(disk->scrub, &scrub);
     *ret_stat = (struct cr_seatdisk_stat){
         .reads = atomic_load(&disk->reads),
         .read_bytes = atomic_load(&disk->read_bytes),
         .stalled_reads = atomic_load(&disk->stalled),
         .data_chunks = data_chunks == CR_MAP_UNKNOWN ? 0 : data_chunks,
         .present_chunks = cr_keeper_present(disk->keeper),
+        .cloned_chunks = disk->cloned,
+        .scrubbed_chunks = scrub.chunks,
+        .scrub_wrong = scrub.wrong,
         .touched_chunks = atomic_load(&disk->served),
         .pulled_chunks = atomic_load(&disk->pulled),
         .pulled_bytes = atomic_load(&disk->pulled_bytes),

@@ -45,6 +45,15 @@ struct cr_seatdisk_options {
     void (*completed)(void *context);
     void *context;
 
+    /* At most so many bytes of all versions in the folder together, and so many of its disk that
+     * stay free; old versions are dropped for that (cached.h). 0 = no limit. */
+    uint64_t limit_bytes, reserve_bytes;
+
+    /* Read again what stands in the file, so many bytes a second, and mend it (scrub.h). 0 = do
+     * not. `scrub_rest_s` = from the beginning of one round to that of the next; 0 = the usual. */
+    uint64_t scrub_bytes_s;
+    unsigned scrub_rest_s;
+
     unsigned sync_ms; /* what was filled is durable about that long after; 0 = one second */
 };
 
@@ -53,6 +62,9 @@ struct cr_seatdisk_stat {
     uint64_t stalled_reads;     /* of them, that waited for a fetch */
     uint64_t data_chunks;       /* of the version; 0 = not known yet */
     uint64_t present_chunks;    /* of them, as cr_seatdisk_present */
+    uint64_t cloned_chunks;     /* that its file got from another version's when it was made */
+    uint64_t scrubbed_chunks;   /* read again by the scrub */
+    uint64_t scrub_wrong;       /* and found damaged */
     uint64_t touched_chunks;    /* different ones that were asked for, without holes */
     uint64_t pulled_chunks;     /* fetched from the store */
     uint64_t pulled_bytes;      /* their frames */
@@ -111,6 +123,9 @@ bool cr_seatdisk_complete(struct cr_seatdisk *disk);
 
 /* Chunk `index` stands in the file, as far as is known; false for a hole, which never does. */
 bool cr_seatdisk_has(struct cr_seatdisk *disk, uint64_t index);
+
+/* What was fetched last could not be kept for lack of room: fetching ahead makes no sense now. */
+bool cr_seatdisk_full(struct cr_seatdisk *disk);
 
 /* A read is waiting for a fetch right now: who fetches in the background may leave it the line. */
 bool cr_seatdisk_demand_waits(struct cr_seatdisk *disk);

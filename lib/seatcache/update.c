@@ -338,6 +338,12 @@ bool cr_update_chunk(struct cr_update *update, uint64_t index, const struct cr_i
     return true;
 }
 
+const struct cr_id *cr_update_source(struct cr_update *update)
+{
+    const struct cr_olddisk *old = update == NULL ? NULL : atomic_load(&update->old);
+    return old == NULL ? NULL : cr_olddisk_root(old);
+}
+
 void cr_update_stat(struct cr_update *update, struct cr_update_stat *ret_stat)
 {
     struct cr_delta_counts counts = {0};

@@ -42,5 +42,8 @@ void cr_update_stop(struct cr_update *update);
 bool cr_update_chunk(struct cr_update *update, uint64_t index, const struct cr_id *id, uint32_t len,
                      uint8_t *plain);
 
+/* The version that chunks are taken from, borrowed until stop; NULL = none yet. Takes NULL. */
+const struct cr_id *cr_update_source(struct cr_update *update);
+
 /* Takes NULL. */
 void cr_update_stat(struct cr_update *update, struct cr_update_stat *ret_stat);

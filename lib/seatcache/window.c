@@ -94,10 +94,10 @@ static bool serve_from_file(struct cr_window *window, size_t i)
         serve(window, i, whole);
         return true;
     case CR_FOUND_NOTHING:
-        (void)cr_keeper_lost(disk->keeper, window->pieces[i].index);
+        window->lost += cr_keeper_lost(disk->keeper, window->pieces[i].index);
         return false;
     case CR_FOUND_SOMETHING_ELSE:
-        (void)cr_keeper_lost(disk->keeper, window->pieces[i].index);
+        window->lost += cr_keeper_lost(disk->keeper, window->pieces[i].index);
         atomic_fetch_add(&disk->healed, 1);
         return false;
     }
@@ -108,7 +108,10 @@ static bool serve_from_file(struct cr_window *window, size_t i)
 static void keep(struct cr_seatdisk *disk, const struct cr_piece *piece, const uint8_t *whole)
 {
     struct cr_error err;
-    int r = cr_chunkfile_keep(&disk->file, piece->index, whole);
+    bool has_room = cr_keeper_misses(disk->keeper, piece->index) || /* its room is there */
+                    cr_room_take(&disk->room, piece->chunk_bytes, cr_update_source(disk->update));
+    int r = has_room ? cr_chunkfile_keep(&disk->file, piece->index, whole) : -ENOSPC;
+    atomic_store(&disk->full, r == -ENOSPC);
     if (r == 0) {
         cr_keeper_wrote(disk->keeper, piece->index);
         return;
@@ -116,9 +119,14 @@ static void keep(struct cr_seatdisk *disk, const struct cr_piece *piece, const u
     atomic_fetch_add(&disk->unkept, 1);
     if (atomic_flag_test_and_set(&disk->warned) || disk->warn == NULL)
         return;
-    cr_error_errno(&err, r,
-                   "the cache cannot be written, and what it cannot keep is fetched again at the "
-                   "next read; make room on its disk");
+    if (has_room)
+        cr_error_errno(&err, r,
+                       "the cache cannot be written, and what it cannot keep is fetched again at "
+                       "the next read; make room on its disk");
+    else
+        cr_error_set(&err, r,
+                     "the cache is as large as it may be, and what it cannot keep is fetched again "
+                     "at the next read; give it a higher limit, or make room on its disk");
     disk->warn(err.text);
 }
 
@@ -354,6 +362,7 @@ void cr_window_init(struct cr_window *window, struct cr_seatdisk *disk, bool bac
     window->disk = disk;
     window->background = background;
     window->leaves = window->waited = false;
+    window->lost = 0;
     window->scratch = NULL;
     window->result = 0;
 }

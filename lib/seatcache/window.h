@@ -12,6 +12,8 @@
 #include "lib/blk/cache.h"
 #include "lib/blk/lookup.h"
 #include "lib/seatcache/keeper.h"
+#include "lib/seatcache/room.h"
+#include "lib/seatcache/scrub.h"
 #include "lib/seatcache/seatdisk.h"
 #include "lib/seatcache/tally.h"
 #include "lib/seatcache/update.h"
@@ -28,6 +30,9 @@ struct cr_seatdisk {
     struct cr_chunkfile file;
     struct cr_keeper *keeper; /* of the file's map */
     struct cr_tally tally;
+    struct cr_room room;
+    struct cr_scrub *scrub;   /* may be NULL */
+    uint64_t cloned;          /* chunks that the file began with */
     struct cr_cache *recent;  /* verified chunks of which a part was read: the rest often follows */
     struct cr_update *update; /* chunks out of another version; may be NULL */
     void (*warn)(const char *sentence);
@@ -38,6 +43,7 @@ struct cr_seatdisk {
     pthread_mutex_t mutex;
     pthread_cond_t let_go;
 
+    atomic_bool full;         /* what was fetched last could not be kept for lack of room */
     atomic_uint demand_waits; /* reads that wait for a fetch */
     atomic_uint_least64_t reads, read_bytes, served, pulled, pulled_bytes, healed, unkept, stalled;
 };
@@ -59,6 +65,7 @@ struct cr_window {
     bool background; /* nobody waits for it */
     bool leaves;     /* what another thread is at is left to it */
     bool waited;     /* for a fetch */
+    unsigned lost;   /* chunks that stood in the file by its map, and do not */
     size_t count;
     struct cr_piece pieces[CR_WINDOW_CHUNKS];
     const struct cr_id *ids[CR_WINDOW_CHUNKS]; /* NULL: a hole */
