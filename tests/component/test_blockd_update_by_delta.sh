@@ -53,7 +53,7 @@ start_blockd pc@1
 nbdcopy "$uri" - | cmp - "$disk"
 stop_blockd
 mv cache old-cache
-old_file=$(cd old-cache && echo disks/*)
+old_file=$(cd old-cache && echo disks/*.disk)
 
 # Without a delta only what stands where it stood is taken.
 fresh_cache
@@ -123,7 +123,7 @@ for ((round = 1; round <= 3; round++)); do
     fresh_cache
     start_blockd pc@2
     start nbdcopy --connections=2 --requests=4 --request-size=262144 "$uri" null:
-    has_kept() { [ "$(du -k "$(find cache/disks -type f -not -path "cache/$old_file")" | cut -f 1)" -ge $((round * 2048)) ]; }
+    has_kept() { [ "$(du -k "$(find cache/disks -name "*.disk" -not -path "cache/$old_file")" | cut -f 1)" -ge $((round * 2048)) ]; }
     wait_until has_kept
     kill -KILL "$blockd_pid"
     wait "$blockd_pid" 2>/dev/null || true
