@@ -18,7 +18,7 @@
 /* Enough to keep a network busy; each costs memory (carrel-blockd.8). */
 #define THREADS       "8"
 
-#define ARGUMENTS_MAX 32
+#define ARGUMENTS_MAX 48
 
 /* A socket that a killed predecessor left is removed; one that somebody serves is not. */
 static int socket_clear(const char *path, struct cr_error *err)
@@ -94,6 +94,9 @@ static void command_fill(struct command *command, const struct options *options,
     command_add(command, "fill-rate=", options->fill_rate);
     command_add(command, "boot-seconds=", options->boot_seconds);
     command_add(command, "boot-quiet=", options->boot_quiet);
+    command_add(command, "cache-limit=", options->cache_limit);
+    command_add(command, "reserve=", options->reserve);
+    command_add(command, "scrub-rate=", options->scrub_rate);
     command_add(command, "stats=", options->stats != NULL ? options->stats : stats);
     command_add(command, "record=", options->record);
     command_add(command, "socket=", options->socket);

@@ -45,17 +45,22 @@
 /* A room of sixty fills at the rate of one line of 1 Gbit/s. */
 #define FILL_RATE_DEFAULT (2 * CR_MIB)
 
+/* A version of 40 GiB in three hours. */
+#define SCRUB_RATE_DEFAULT (4 * CR_MIB)
+
 static struct {
     char *server, *pki, *cache, *trust, *stats, *record, *socket; /* owned */
     bool image_given, no_deltas, no_hot;
     struct cr_ref image;
     uint64_t patience_s, boot_s, boot_quiet_s;
     uint64_t fill_rate_bytes;
+    uint64_t cache_limit_bytes, reserve_bytes, scrub_rate_bytes;
     uint64_t ready_fd; /* UINT64_MAX: nobody waits */
 } config = {.patience_s = PATIENCE_S_DEFAULT,
             .boot_s = BOOT_S_DEFAULT,
             .boot_quiet_s = BOOT_QUIET_S_DEFAULT,
             .fill_rate_bytes = FILL_RATE_DEFAULT,
+            .scrub_rate_bytes = SCRUB_RATE_DEFAULT,
             .ready_fd = UINT64_MAX};
 
 static struct seat seat;
@@ -88,6 +93,9 @@ static const struct {
     {"boot-seconds", &config.boot_s, BOOT_S_MAX, false},
     {"boot-quiet", &config.boot_quiet_s, BOOT_S_MAX, false},
     {"fill-rate", &config.fill_rate_bytes, CR_TIB, true},
+    {"cache-limit", &config.cache_limit_bytes, UINT64_MAX, true},
+    {"reserve", &config.reserve_bytes, UINT64_MAX, true},
+    {"scrub-rate", &config.scrub_rate_bytes, CR_TIB, true},
     {"ready-fd", &config.ready_fd, INT32_MAX, false},
 };
 
@@ -155,6 +163,9 @@ static int plugin_config_complete(void)
     "yes).\n"                                                                                      \
     "hot=BOOL         Fetch ahead along the hot list (default yes).\n"                             \
     "fill-rate=BYTES  Fetch the rest at so many a second; 0 = do not (default 2M).\n"              \
+    "cache-limit=BYTES  Keep at most so much of all versions; 0 = no limit (default 0).\n"         \
+    "reserve=BYTES    Leave so much of the cache's disk free (default 0).\n"                       \
+    "scrub-rate=BYTES Read the cache again at so many a second; 0 = do not (default 4M).\n"        \
     "boot-seconds=N   Record the boot for so long at most; 0 = do not (default 300).\n"            \
     "boot-quiet=N     It is over when nothing new was read for so long (default 60).\n"            \
     "stats=FILE       Written at the end.\n"                                                       \
@@ -284,6 +295,9 @@ static int plugin_after_fork(void)
         .no_deltas = config.no_deltas,
         .no_hot = config.no_hot,
         .fill_rate_bytes = config.fill_rate_bytes,
+        .limit_bytes = config.cache_limit_bytes,
+        .reserve_bytes = config.reserve_bytes,
+        .scrub_bytes_s = config.scrub_rate_bytes,
         .boot_max_s = (unsigned)config.boot_s,
         .boot_quiet_s = (unsigned)config.boot_quiet_s,
         .warn = say,

@@ -97,6 +97,9 @@ int seat_open(struct seat *seat, const struct seat_settings *settings, struct cr
         .warn = settings->warn,
         .no_deltas = settings->no_deltas,
         .completed = settings->completed,
+        .limit_bytes = settings->limit_bytes,
+        .reserve_bytes = settings->reserve_bytes,
+        .scrub_bytes_s = settings->scrub_bytes_s,
     };
     struct cr_version_info info;
     struct cr_ref ref = settings->image;

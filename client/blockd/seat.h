@@ -12,9 +12,10 @@ struct seat_settings {
     const char *trust;  /* folder of signed metadata; NULL = the head of the image is believed */
     struct cr_ref image;
     unsigned patience_s;
-    bool no_deltas;                    /* as cr_seatdisk_options */
-    bool no_hot;                       /* nothing is fetched along the hot list */
-    uint64_t fill_rate_bytes;          /* as fill_options */
+    bool no_deltas;                                     /* as cr_seatdisk_options */
+    bool no_hot;                                        /* nothing is fetched along the hot list */
+    uint64_t fill_rate_bytes;                           /* as fill_options */
+    uint64_t limit_bytes, reserve_bytes, scrub_bytes_s; /* as cr_seatdisk_options */
     unsigned boot_max_s, boot_quiet_s; /* as boot_options; a max of 0 = boots are not recorded */
     void (*warn)(const char *sentence);
     void (*completed)(void *context); /* as cr_seatdisk_options */

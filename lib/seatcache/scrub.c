@@ -88,6 +88,7 @@ static void check_chunk(struct cr_scrub *scrub, uint64_t index, uint32_t bytes)
     struct cr_window window;
     uint64_t done = 0;
     cr_window_init(&window, scrub->disk, true);
+    window.leaves = true; /* whoever is at it verifies it too */
     (void)cr_window_read(&window, NULL, bytes, index << CR_CHUNK_SHIFT, &done, NULL);
     atomic_fetch_add(&scrub->wrong, window.lost);
     cr_window_done(&window);
