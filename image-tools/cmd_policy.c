@@ -50,14 +50,16 @@ static int file_read(const char *path, struct cr_buf *bytes, struct cr_error *er
 }
 
 /*
- * The number of the next document in the place of the file `path`. It is the time, so that there is
- * no counter that could be lost, and rises even when the clock does not.
+ * The number of the next document in the place of the file `path`. It is the time in microseconds,
+ * so that there is no counter that could be lost, and rises even when the clock does not.
  */
-static uint64_t next_version(const char *path, int64_t now_s)
+static uint64_t next_version(const char *path)
 {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
     CLEANUP_BUF struct cr_buf bytes = CR_BUF_INIT(CR_POLICY_BYTES_MAX);
     CLEANUP_JSON json_t *json = NULL;
-    uint64_t version = (uint64_t)now_s;
+    uint64_t version = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
     if (cr_file_read(AT_FDCWD, path, &bytes) == 0 &&
         cr_json_parse(bytes.data, bytes.len, CR_POLICY_BYTES_MAX, &json, NULL) == 0) {
         json_int_t before =
@@ -96,7 +98,7 @@ int cmd_policy_sign(struct cli *cli, struct cr_error *err)
     CLEANUP_SIGNER struct cr_trust_signer *signer = NULL;
     uint64_t days = POLICY_DAYS;
     int64_t now_s = time(NULL);
-    uint64_t version = next_version(out, now_s);
+    uint64_t version = next_version(out);
     int r = days_take(cli, POLICY_DAYS_MAX, &days, err);
     if (r == 0)
         r = file_read(path, &text, err);
@@ -155,7 +157,7 @@ int cmd_policy_lease(struct cli *cli, struct cr_error *err)
     CLEANUP_BUF struct cr_buf signed_ = CR_BUF_INIT(CR_POLICY_BYTES_MAX);
     CLEANUP_SIGNER struct cr_trust_signer *signer = NULL;
     int64_t now_s = time(NULL);
-    struct cr_lease lease = {.version = next_version(out, now_s), .given_s = now_s};
+    struct cr_lease lease = {.version = next_version(out), .given_s = now_s};
     uint64_t days = LEASE_DAYS;
     int r = days_take(cli, CR_POLICY_LEASE_DAYS_MAX, &days, err);
     if (r == 0)

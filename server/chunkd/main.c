@@ -112,7 +112,8 @@ static int server_start(struct program *program, struct cr_error *err)
         r = hot_new(server->store, options->boots, &server->hot);
     if (r < 0)
         return cr_error_errno(err, r, "make the cache");
-    if (options->make_deltas || options->boots)
+    r = seats_new(options->seats, options->reports, &server->seats, err);
+    if (r == 0 && (options->make_deltas || options->boots))
         r = cr_store_writable(server->store, err);
     if (r == 0 && options->make_deltas)
         r = deltas_new(options->store, &server->deltas, err);
@@ -290,6 +291,7 @@ static void program_stop(struct program *program)
     cr_store_close(program->server.store);
     heads_free(program->server.heads);
     hot_free(program->server.hot);
+    seats_free(program->server.seats);
     cr_tls_files_done(&program->files);
     if (program->server.idle_fd >= 0)
         close(program->server.idle_fd);

@@ -10,7 +10,7 @@ struct server;
 
 /* Statuses that are counted; any other falls under the last one. */
 #define METRICS_STATUSES 12
-#define METRICS_ROUTES   16
+#define METRICS_ROUTES   19
 
 struct metrics {
     atomic_uint_least64_t requests[METRICS_ROUTES][METRICS_STATUSES];

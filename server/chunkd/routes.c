@@ -150,6 +150,15 @@ static void side_read(struct request *request)
         refuse_errno(request, r);
 }
 
+/* A seat is who its certificate says; without one there is nothing for it. */
+static bool seat_look(struct request *request)
+{
+    if (tls_client_id(request->connection, &request->client) == 0)
+        return false;
+    request_refuse(request, MHD_HTTP_FORBIDDEN, "a client certificate is needed");
+    return true;
+}
+
 /* --- /v1/hot/HEX, /v1/boots/HEX --------------------------------------------------------------- */
 
 static bool hot_look(struct request *request)
@@ -165,14 +174,6 @@ static void hot_read(struct request *request)
         refuse_errno(request, r);
 }
 
-static bool boot_look(struct request *request)
-{
-    if (tls_client_id(request->connection, &request->client) == 0)
-        return false;
-    request_refuse(request, MHD_HTTP_FORBIDDEN, "a client certificate is needed");
-    return true;
-}
-
 static void boot_read(struct request *request)
 {
     int r = hot_take(request->server->hot, &request->id, &request->client, &request->body,
@@ -184,6 +185,43 @@ static void boot_read(struct request *request)
         request->refusal = MHD_HTTP_BAD_REQUEST;
     else if (r == -EBUSY)
         request->refusal = MHD_HTTP_CONFLICT;
+    else if (r < 0)
+        refuse_errno(request, r);
+}
+
+/* --- /v1/seat/policy, /v1/seat/lease, /v1/seat/report ------------------------------------------
+ */
+
+static void seat_document_read(struct request *request, enum seats_document document,
+                               const char *what)
+{
+    cr_buf_init(&request->text, CR_POLICY_BYTES_MAX);
+    int r = seats_document(request->server->seats, document, &request->client, &request->text,
+                           &request->err);
+    if (r == -ENOENT)
+        request_refuse(request, MHD_HTTP_NOT_FOUND, "there is no %s for this seat", what);
+    else if (r < 0)
+        refuse_errno(request, r);
+}
+
+static void seat_policy_read(struct request *request)
+{
+    seat_document_read(request, SEATS_POLICY, "policy");
+}
+
+static void seat_lease_read(struct request *request)
+{
+    seat_document_read(request, SEATS_LEASE, "lease");
+}
+
+static void seat_report_read(struct request *request)
+{
+    int r = seats_report(request->server->seats, &request->client, &request->body, &request->err);
+    cr_buf_init(&request->text, 64);
+    if (r == 0)
+        r = cr_buf_printf(&request->text, "taken\n");
+    if (r == -EBADMSG)
+        request->refusal = MHD_HTTP_BAD_REQUEST;
     else if (r < 0)
         refuse_errno(request, r);
 }
@@ -318,7 +356,7 @@ const struct route routes[ROUTE_COUNT] = {
      .path = "/v1/boots/",
      .post = true,
      .body_max = CR_HOT_BYTES_MAX,
-     .look = boot_look,
+     .look = seat_look,
      .read = boot_read,
      .reply = reply_text,
      .type = "text/plain; charset=utf-8"},
@@ -334,6 +372,26 @@ const struct route routes[ROUTE_COUNT] = {
      .post = true,
      .body_max = CR_PEER_REPORT_BYTES,
      .look = peers_report_look,
+     .reply = reply_text,
+     .type = "text/plain; charset=utf-8"},
+    {.name = "policy",
+     .path = "/v1/seat/policy",
+     .look = seat_look,
+     .read = seat_policy_read,
+     .reply = reply_text,
+     .type = "application/json"},
+    {.name = "lease",
+     .path = "/v1/seat/lease",
+     .look = seat_look,
+     .read = seat_lease_read,
+     .reply = reply_text,
+     .type = "application/json"},
+    {.name = "report",
+     .path = "/v1/seat/report",
+     .post = true,
+     .body_max = CR_SPOOL_ENTRY_BYTES_MAX,
+     .look = seat_look,
+     .read = seat_report_read,
      .reply = reply_text,
      .type = "text/plain; charset=utf-8"},
     {.name = "healthz",

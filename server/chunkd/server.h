@@ -13,7 +13,7 @@
  *      frames.c    the hot cache over the store;  heads.c  heads while they are watched;
  *                  metrics.c  counters;  deltas.c  makes what is asked for and not there;
  *                  hot.c  the order in which boots touch a version;
- *                  peers.c  tells seats of each other
+ *                  peers.c  tells seats of each other;  seats.c  policies, leases, reports
  *
  * A route answers at once from memory, in the thread that talks to the client, or its connection is
  * laid aside while a thread of the pool reads the store, so that a slow disk delays nobody else.
@@ -28,6 +28,7 @@
 #include "server/chunkd/hot.h"
 #include "server/chunkd/metrics.h"
 #include "server/chunkd/peers.h"
+#include "server/chunkd/seats.h"
 
 #include <stdatomic.h>
 
@@ -38,6 +39,7 @@ struct server {
     struct heads *heads;
     struct frames *frames;
     struct hot *hot;
+    struct seats *seats;
     struct deltas *deltas;   /* NULL = none are made */
     struct peers *peers;
     struct cr_pool *readers; /* threads that may wait for the store */

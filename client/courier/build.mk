@@ -1,0 +1,2 @@
+PROGRAMS += carrel-courier
+carrel-courier_SRCS := $(sort $(wildcard client/courier/*.c))
