@@ -14,9 +14,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <openssl/err.h>
-#include <openssl/pem.h>
-#include <openssl/sha.h>
 #include <time.h>
 
 #define DAY_S           (24 * 3600)
@@ -116,26 +113,19 @@ int cmd_policy_sign(struct cli *cli, struct cr_error *err)
     return r < 0 ? r : written(cli, "policy", out, &signed_, version, expires_s, err);
 }
 
-/* SHA-256 of the first certificate of a PEM file, in DER: what a TLS server sees of its client. */
 static int seat_read(const char *path, struct cr_id *ret_seat, struct cr_error *err)
 {
     CLEANUP_BUF struct cr_buf pem = CR_BUF_INIT(CR_PEM_BYTES_MAX);
     int r = file_read(path, &pem, err);
     if (r < 0)
         return r;
-    BIO *bio = BIO_new_mem_buf(pem.data, (int)pem.len);
-    X509 *x509 = bio == NULL ? NULL : PEM_read_bio_X509(bio, NULL, NULL, NULL);
-    unsigned len = 0;
-    bool good = x509 != NULL && X509_digest(x509, EVP_sha256(), ret_seat->bytes, &len) == 1 &&
-                len == sizeof(ret_seat->bytes);
-    X509_free(x509);
-    BIO_free(bio);
-    ERR_clear_error();
-    return good ? 0 : cr_error_set(err, -EBADMSG, "the file '%s' holds no certificate", path);
+    r = cr_lease_seat(pem.data, pem.len, ret_seat);
+    return r < 0 ? cr_error_set(err, r, "the file '%s' holds no certificate", path) : 0;
 }
 
-static int root_find(struct cli *cli, const char *text, struct cr_id *ret_root,
-                     struct cr_error *err)
+/* NAME or NAME@N as NAME@N of a version that is there. */
+static int version_find(struct cli *cli, const char *text, struct cr_ref *ret_ref,
+                        struct cr_error *err)
 {
     CLEANUP(cr_store_cleanup) struct cr_store *store = NULL;
     struct cr_version *version = NULL;
@@ -146,7 +136,7 @@ static int root_find(struct cli *cli, const char *text, struct cr_id *ret_root,
     if (r == 0)
         r = cr_version_open(store, &ref, &version, err);
     if (r == 0)
-        *ret_root = cr_version_info(version)->root;
+        *ret_ref = *cr_version_ref(version);
     cr_version_close(version);
     return r;
 }
@@ -163,7 +153,7 @@ int cmd_policy_lease(struct cli *cli, struct cr_error *err)
     if (r == 0)
         r = seat_read(cli->operands[0], &lease.seat, err);
     if (r == 0)
-        r = root_find(cli, cli->operands[1], &lease.root, err);
+        r = version_find(cli, cli->operands[1], &lease.image, err);
     if (r == 0)
         r = signer_open(cli, &signer, err);
     lease.expires_s = now_s + (int64_t)days * DAY_S;

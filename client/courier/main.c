@@ -155,6 +155,7 @@ static int work(struct errands *errands, const struct options *options, int end_
                 struct cr_error *err)
 {
     struct cr_error said = {0};
+    int answered = -1; /* not known */
     CLEANUP_CLOSE int watch_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     char outbox[PATH_MAX];
     snprintf(outbox, sizeof(outbox), "%s/%s", options->dir, CR_SEAT_OUTBOX);
@@ -168,6 +169,9 @@ static int work(struct errands *errands, const struct options *options, int end_
             return r;
         }
         complain(r, &why, &said);
+        if (answered != (r != -EAGAIN))
+            say(r != -EAGAIN ? "answered" : "away");
+        answered = r != -EAGAIN;
     } while (wait_for_work(watch_fd, end_fd, options->interval_s));
     return 0;
 }

@@ -10,15 +10,21 @@
  */
 #pragma once
 
-#include "lib/image/object.h"
+#include "lib/image/head.h"
 #include "lib/policy/signed.h"
 
 struct cr_lease {
     uint64_t version;
     int64_t given_s, expires_s; /* seconds since 1970, UTC */
     struct cr_id seat;          /* SHA-256 of the seat's certificate (DER) */
-    struct cr_id root;          /* of the version */
+    struct cr_ref image;        /* NAME@N */
 };
+
+/*
+ * The seat of the first certificate in PEM: what a TLS server sees of its client. Returns 0 or
+ * -EBADMSG.
+ */
+int cr_lease_seat(const void *pem, size_t len, struct cr_id *ret_seat);
 
 /* As cr_policy_open. */
 int cr_lease_open(const void *data, size_t len, const struct cr_trust_key *keys, size_t key_count,
@@ -29,11 +35,11 @@ int cr_lease_make(const struct cr_lease *lease, struct cr_trust_signer *signer, 
                   struct cr_error *err);
 
 /*
- * Whether `seat` may start `root` at `now_s`, which is what cr_lease_clock gave. Returns 0, -EACCES
- * (another seat or version), or -EKEYEXPIRED; the sentence says until when and what helps.
+ * Whether `seat` may start `image` (NAME@N) at `now_s`, which cr_lease_clock gave. Returns 0,
+ * -EACCES (another seat or version), or -EKEYEXPIRED; the sentence says until when and what helps.
  */
-int cr_lease_check(const struct cr_lease *lease, const struct cr_id *seat, const struct cr_id *root,
-                   int64_t now_s, struct cr_error *err);
+int cr_lease_check(const struct cr_lease *lease, const struct cr_id *seat,
+                   const struct cr_ref *image, int64_t now_s, struct cr_error *err);
 
 /*
  * The time that counts: the clock's, or the latest one that was seen when that is later. With more

@@ -271,7 +271,7 @@ static const struct key {
      desktop_set,
      desktop_equal},
     {{"network", CR_EFFECT_LIVE, "on | off"}, network_set, network_equal},
-    {{"fill_rate", CR_EFFECT_LIVE, "bytes a second, such as 20M"},
+    {{"fill_rate", CR_EFFECT_NEXT_START, "bytes a second, such as 20M"},
      fill_rate_set,
      fill_bytes_s_equal},
     {{"lease_days", CR_EFFECT_LIVE, "a number"}, lease_days_set, lease_days_equal},

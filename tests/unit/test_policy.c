@@ -302,18 +302,22 @@ static void a_lease_is_for_one_seat_one_version_and_some_days(void **state)
     struct cr_lease lease = {.version = 3, .given_s = 1000, .expires_s = 2000}, read = {0};
     struct cr_error err = {0};
     memset(lease.seat.bytes, 1, CR_ID_BYTES);
-    memset(lease.root.bytes, 2, CR_ID_BYTES);
+    struct cr_ref other;
+    struct cr_id stranger = {{9}};
+    assert_int_equal(cr_ref_parse("physics@3", &lease.image, NULL), 0);
+    assert_int_equal(cr_ref_parse("physics@4", &other, NULL), 0);
     assert_int_equal(cr_lease_make(&lease, f.signer, &file, &err), 0);
     assert_int_equal(cr_lease_open(file.data, file.len, &f.signer->key, 1, &read, &err), 0);
     assert_memory_equal(&read.seat, &lease.seat, sizeof(read.seat));
-    assert_memory_equal(&read.root, &lease.root, sizeof(read.root));
+    assert_string_equal(read.image.name, "physics");
+    assert_int_equal(read.image.number, 3);
     assert_int_equal(read.given_s, 1000);
     assert_int_equal(read.expires_s, 2000);
-    assert_int_equal(cr_lease_check(&read, &lease.seat, &lease.root, 1999, &err), 0);
-    assert_int_equal(cr_lease_check(&read, &lease.seat, &lease.root, 2000, &err), -EKEYEXPIRED);
+    assert_int_equal(cr_lease_check(&read, &lease.seat, &lease.image, 1999, &err), 0);
+    assert_int_equal(cr_lease_check(&read, &lease.seat, &lease.image, 2000, &err), -EKEYEXPIRED);
     assert_non_null(strstr(err.text, "1970-01-01T00:33:20Z"));
-    assert_int_equal(cr_lease_check(&read, &lease.root, &lease.root, 1500, &err), -EACCES);
-    assert_int_equal(cr_lease_check(&read, &lease.seat, &lease.seat, 1500, &err), -EACCES);
+    assert_int_equal(cr_lease_check(&read, &stranger, &lease.image, 1500, &err), -EACCES);
+    assert_int_equal(cr_lease_check(&read, &lease.seat, &other, 1500, &err), -EACCES);
     assert_int_equal(cr_lease_open(file.data, file.len, &f.stranger->key, 1, &read, &err),
                      -EKEYREJECTED);
 }
