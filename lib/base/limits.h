@@ -71,8 +71,8 @@
 #define CR_TRUST_DELEGATIONS_MAX     4096U /* roles that one file delegates to */
 #define CR_TRUST_VISITS_MAX          32U   /* delegated roles that are read for one target */
 #define CR_TRUST_ROLE_NAME_BYTES_MAX 200U  /* of a delegated role, as file names hold it */
-#define CR_TRUST_ROTATIONS_MAX       32U  /* new roots in one refresh */
-#define CR_TRUST_ROOTS_MAX           200U /* of a repository, ever */
+#define CR_TRUST_ROTATIONS_MAX       32U   /* new roots in one refresh */
+#define CR_TRUST_ROOTS_MAX           200U  /* of a repository, ever */
 
 /* What is said to the signer, and what it answers: files of metadata. */
 #define CR_NOTE_PARTS_MAX      (CR_TRUST_ROOTS_MAX + 8U)
@@ -113,7 +113,7 @@
 #define CR_DESKTOP_MEMORY_MIN     (64 * CR_MIB)
 #define CR_DESKTOP_MEMORY_MAX     (4 * CR_TIB)
 #define CR_DESKTOP_CPUS_MAX       255U
-#define CR_SOCKET_PATH_BYTES_MAX  107U /* the kernel's: sizeof(sun_path) - 1 */
+#define CR_SOCKET_PATH_BYTES_MAX  107U          /* the kernel's: sizeof(sun_path) - 1 */
 #define CR_CONTROL_BYTES_MAX      (16 * CR_KIB) /* a request to a running agent, or its answer */
 
 /* Policies and leases, which the server signs for seats, and what waits to be sent to it. */
@@ -167,3 +167,6 @@
 #define CR_PEER_ANNOUNCE_BYTES 160U
 #define CR_PEER_ANSWER_MAX     (64U + CR_PEERS_MAX * 240U)
 #define CR_PEER_REPORT_BYTES   80U
+
+/* carrel-syncd: clients that send at the same time, a thread each. */
+#define CR_SYNC_CONNECTIONS_MAX 4096U

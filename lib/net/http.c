@@ -304,6 +304,7 @@ static void request_prepare(struct attempt *attempt, const char *url)
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, attempt);
     curl_easy_setopt(curl, CURLOPT_XFERINFODATA, attempt);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, attempt->curl_error);
+    curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->put ? "PUT" : NULL);
     if (request->body == NULL) {
         curl_easy_setopt(curl, CURLOPT_HTTPGET, 1L);
         return;

@@ -14,6 +14,7 @@
 #include "lib/image/object.h"
 #include "lib/net/uri.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct cr_http;
@@ -32,6 +33,7 @@ struct cr_http_request {
     const char *header; /* one more line of headers, or NULL */
     const void *body;   /* borrowed; NULL = GET, otherwise POST */
     size_t body_len;
+    bool put; /* PUT instead of POST */
     cr_http_sink *sink;
     void *context;
 };
@@ -59,9 +61,9 @@ const char *cr_http_server(const struct cr_http *http);
  * Send a request once and hand the answer to its sink. Returns 0; -EAGAIN when the same request may
  * well succeed later (no connection, cut off, status 502, 503, 504); -ENOENT (404), -EBADMSG (500:
  * the server says that the object is corrupted), -EACCES (401, 403), -EKEYREJECTED or -EKEYEXPIRED
- * (the certificate of either side), -EPROTO (any other answer), what the sink returned, -ECANCELED
- * after cr_http_interrupt. The sentence names the server and, for certificates, the way out.
- * Thread-safe.
+ * (the certificate of either side), -ESTALE (409), -ENOSPC (507), -EPROTO (any other answer), what
+ * the sink returned, -ECANCELED after cr_http_interrupt. The sentence names the server and, for
+ * certificates, the way out. Thread-safe.
  */
 int cr_http_do(struct cr_http *http, const struct cr_http_request *request, struct cr_error *err);
 

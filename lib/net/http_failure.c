@@ -174,6 +174,12 @@ int cr_http_failure_status(const struct cr_http_failure *failure, struct cr_erro
     case 403:
         code = -EACCES;
         break;
+    case 409:
+        code = -ESTALE;
+        break;
+    case 507:
+        code = -ENOSPC;
+        break;
     case 408:
     case 429:
     case 502:

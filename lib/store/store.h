@@ -119,10 +119,11 @@ struct cr_store_ops {
                     const void *data, size_t len, struct cr_error *err);
     int (*stat)(struct cr_store *store, struct cr_store_stat *ret_stat, struct cr_error *err);
     /*
-     * Side objects: whole blobs of CR_SPACE_DELTAS, _RECORDS, _TRUST and _HOT, at most CR_SIDE_BYTES_MAX
-     * each, whose names consist of letters, digits, '.', '_' and '-'. Whoever reads one verifies it
-     * by its own rules. side_get appends to `out`; side_put is durable by the next sync;
-     * side_replace is a compare-and-set as head_set.
+     * Side objects: whole blobs of CR_SPACE_DELTAS, _RECORDS, _TRUST and _HOT, and those of
+     * CR_SPACE_STATE whose names begin with "sync.", at most CR_SIDE_BYTES_MAX each, whose names
+     * consist of letters, digits, '.', '_' and '-'. Whoever reads one verifies it by its own rules.
+     * side_get appends to `out`; side_put is durable by the next sync; side_replace is a
+     * compare-and-set as head_set.
      */
     int (*side_get)(struct cr_store *store, enum cr_space space, const char *name,
                     struct cr_buf *out, struct cr_error *err);

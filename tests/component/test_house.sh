@@ -24,6 +24,8 @@ diff - installed <<'LIST' || fail "other files are installed than those named he
 755 usr/bin/carrel-blockd
 755 usr/bin/carrel-chunkd
 755 usr/bin/carrel-signer
+755 usr/bin/carrel-sync
+755 usr/bin/carrel-syncd
 755 usr/lib/carrel/carrel-build-guest
 755 usr/lib/carrel/carrel-guest-files
 755 usr/lib/carrel/carrel-ntfs-free
@@ -31,12 +33,14 @@ diff - installed <<'LIST' || fail "other files are installed than those named he
 644 usr/lib/carrel/nbdkit-carrel-plugin.so
 644 usr/share/bash-completion/completions/carrel
 644 usr/share/man/man1/carrel-agent.1
+644 usr/share/man/man1/carrel-sync.1
 644 usr/share/man/man1/carrel.1
 644 usr/share/man/man1/nbdkit-carrel-plugin.1
 644 usr/share/man/man5/carrel-recipe.5
 644 usr/share/man/man8/carrel-blockd.8
 644 usr/share/man/man8/carrel-chunkd.8
 644 usr/share/man/man8/carrel-signer.8
+644 usr/share/man/man8/carrel-syncd.8
 LIST
 dest/usr/bin/carrel --version >/dev/null
 bash -n dest/usr/share/bash-completion/completions/carrel

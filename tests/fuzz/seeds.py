@@ -496,6 +496,27 @@ def maps(_):
     yield "longer", whole + bytes(4096)
 
 
+def syncs(_):
+    """What travels to and from carrel-syncd, each behind the number of its parser."""
+    root = "00112233445566778899aabbccddeeff" * 2
+    commit = {"name": "physics", "epoch": 1, "expected": 2, "root": root, "parent": "physics@2",
+              "message": "new"}
+    yield "have", b"\0CRHAVE01" + u32(2) + u32(0) + b"\1" * 64
+    yield "have-hole", b"\0CRHAVE01" + u32(1) + u32(0) + bytes(32)
+    yield "have-endless", b"\0CRHAVE01" + u32(0xffffffff) + u32(0) + b"\1" * 64
+    yield "had", b"\0CRHADA01" + u32(11) + u32(0) + b"\x55\2"
+    yield "had-behind", b"\0CRHADA01" + u32(11) + u32(0) + b"\x55\x80"
+    yield "claim", b'\1{"name":"physics"}'
+    yield "claimed", b'\2{"epoch":3,"newest":7}'
+    yield "commit", b"\3" + json.dumps(commit).encode()
+    yield "commit-hole", b"\3" + json.dumps(dict(commit, root="0" * 64)).encode()
+    yield "commit-parent", b"\3" + json.dumps(dict(commit, parent="physics")).encode()
+    yield "committed", b'\4{"name":"physics.pc-1","number":1,"branch":true}'
+    yield "fence", b"\5carrel-fence 1\nepoch 3\nholder pc-1\ncommitted 2 " + root.encode() + b"\n"
+    yield "note", b"\6carrel-sync 1\nname physics\nepoch 3\nnewest 7\nlast physics@8\n"
+    yield "note-first", b"\6carrel-sync 1\nname physics\nepoch 3\nnewest 7\nlast -\n"
+
+
 def main():
     files, _ = generate.vectors()
     targets = {
@@ -504,6 +525,7 @@ def main():
         "ref": refs(None), "rbd": rbds(None), "object": objects(files),
         "freelist": freelists(None), "filelist": filelists(None),
         "note": notes(None), "trace": traces(None), "metrics": metrics(None),
+        "sync": syncs(None),
         "trust_role": trust_roles(None), "trust_json": trust_json(None),
         "delta_index": delta_indexes(None), "delta_group": delta_groups(None),
         "hotlist": hotlists(None), "peer": peers(None),

@@ -1,0 +1,2 @@
+PROGRAMS += carrel-sync
+carrel-sync_SRCS := $(sort $(wildcard client/sync/*.c))

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* The command line. The table in options.c is --help; a test compares the manual page with it. */
+#pragma once
+
+#include "lib/base/error.h"
+
+#include <stdbool.h>
+
+#define LISTEN_MAX 16
+
+struct options {
+    const char *images; /* URI of the store that captures go to, or NULL */
+    const char *listen[LISTEN_MAX];
+    unsigned listen_count;
+    const char *pki; /* folder, or NULL with no_tls */
+    bool no_tls;
+    unsigned connections;
+    unsigned drain_s;
+    bool help, version;
+};
+
+/* Parse; the strings point into argv. Returns 0 or -EINVAL with a sentence. */
+int options_parse(int argc, char **argv, struct options *ret_options, struct cr_error *err);
+
+/* Print --help on standard output. */
+void options_help(void);
