@@ -2,6 +2,7 @@
 /* carrel-syncd: takes what seats send. See syncd.h for the parts. */
 #include "lib/base/fd.h"
 #include "lib/base/mem.h"
+#include "lib/net/certs.h"
 #include "lib/rados/rados.h"
 #include "lib/serve/listener.h"
 #include "server/syncd/options.h"
@@ -95,7 +96,7 @@ static int program_start(struct program *program, struct cr_error *err)
 {
     int r = signals_prepare(&program->signal_fd, err);
     if (r == 0 && !program->options.no_tls)
-        r = cr_tls_files_read(program->options.pki, &program->files, err);
+        r = cr_tls_files_read(program->options.pki, CR_CERT_SERVER, &program->files, err);
     if (r == 0)
         r = store_open(program, err);
     for (unsigned i = 0; i < program->options.listen_count && r == 0; i++)
