@@ -24,14 +24,6 @@ void blockd_init(struct blockd *blockd)
     *blockd = (struct blockd){.pid = -1, .pidfd = -1, .out.fd = -1, .log.fd = -1};
 }
 
-static void pipe_close(struct blockd_pipe *pipe)
-{
-    if (pipe->fd >= 0)
-        close(pipe->fd);
-    pipe->fd = -1;
-    pipe->used = 0;
-}
-
 /* Fills argv, whose strings are borrowed, for `image`. */
 static void arguments_make(const struct blockd_options *options, const char *image,
                            const char *argv[ARGUMENTS_MAX])
@@ -153,44 +145,13 @@ static void log_line_take(struct blockd *blockd, const char *line)
     blockd->held = true;
 }
 
-/* The next whole line (or the rest, at the end, or when it is too long); NULL when there is none.
- */
-static char *pipe_line(struct blockd_pipe *pipe, char *out)
-{
-    for (;;) {
-        char *newline = memchr(pipe->line, '\n', pipe->used);
-        size_t len = newline != NULL ? (size_t)(newline - pipe->line) : pipe->used;
-        bool full = pipe->used == sizeof(pipe->line) - 1;
-        if (newline != NULL || full || (pipe->fd < 0 && pipe->used > 0)) {
-            memcpy(out, pipe->line, len);
-            out[len] = '\0';
-            pipe->used -= len + (newline != NULL);
-            memmove(pipe->line, pipe->line + len + (newline != NULL), pipe->used);
-            return out;
-        }
-        if (pipe->fd < 0)
-            return NULL;
-        ssize_t n = read(pipe->fd, pipe->line + pipe->used, sizeof(pipe->line) - 1 - pipe->used);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 && errno == EAGAIN)
-            return NULL;
-        if (n <= 0) {
-            close(pipe->fd);
-            pipe->fd = -1;
-            continue;
-        }
-        pipe->used += (size_t)n;
-    }
-}
-
 int blockd_read(struct blockd *blockd, bool *ret_ready, struct cr_error *err)
 {
     char line[BLOCKD_LINE_BYTES];
     int result = 0;
-    while (pipe_line(&blockd->log, line) != NULL)
+    while (lines_next(&blockd->log, line) != NULL)
         log_line_take(blockd, line);
-    while (pipe_line(&blockd->out, line) != NULL) {
+    while (lines_next(&blockd->out, line) != NULL) {
         int r = out_line_take(blockd, line, ret_ready, err);
         if (result == 0)
             result = r;
@@ -220,8 +181,8 @@ void blockd_reap(struct blockd *blockd, char *reason)
     blockd->pid = -1;
     blockd->pidfd = -1;
     blockd->ready = blockd->held = false;
-    pipe_close(&blockd->out);
-    pipe_close(&blockd->log);
+    lines_close(&blockd->out);
+    lines_close(&blockd->log);
 }
 
 /* SIGTERM, and SIGKILL when that did not help. */

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "client/agent/lines.h"
 #include "lib/base/error.h"
 #include "lib/image/head.h"
 
@@ -16,7 +17,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define BLOCKD_LINE_BYTES 1024U
+#define BLOCKD_LINE_BYTES LINE_BYTES
 
 /* How to start it; every string is borrowed and outlives the child. */
 struct blockd_options {
@@ -31,18 +32,11 @@ struct blockd_options {
     const char *stats; /* the figures that it writes when it ends */
 };
 
-/* One pipe from the child and the part of a line that it has sent so far. */
-struct blockd_pipe {
-    int fd; /* -1 when closed */
-    size_t used;
-    char line[BLOCKD_LINE_BYTES];
-};
-
 struct blockd {
     pid_t pid; /* -1 when none runs */
     int pidfd; /* readable when it has ended */
     bool ready;
-    struct blockd_pipe out, log;
+    struct lines out, log;
     char last_words[BLOCKD_LINE_BYTES]; /* the last line on its stderr */
     bool held;                          /* it was not passed on yet */
     char version[CR_REF_TEXT];          /* NAME@N, from its ready line */
