@@ -4,5 +4,5 @@ carrel-blockd_SRCS := client/blockd/main.c client/blockd/options.c client/blockd
 
 PLUGINS += nbdkit-carrel-blockd-plugin
 nbdkit-carrel-blockd-plugin_SRCS := client/blockd/plugin.c client/blockd/record.c client/blockd/seat.c \
-	client/blockd/seat_trust.c client/blockd/stats.c client/blockd/boot.c \
+	client/blockd/seat_trust.c client/blockd/peer.c client/blockd/stats.c client/blockd/boot.c \
 	client/blockd/fill.c

@@ -97,6 +97,9 @@ static void command_fill(struct command *command, const struct options *options,
     command_add(command, "cache-limit=", options->cache_limit);
     command_add(command, "reserve=", options->reserve);
     command_add(command, "scrub-rate=", options->scrub_rate);
+    command_add(command, "peers=", options->peers);
+    command_add(command, "peer-listen=", options->peer_listen);
+    command_add(command, "peer-upload=", options->peer_upload);
     command_add(command, "stats=", options->stats != NULL ? options->stats : stats);
     command_add(command, "record=", options->record);
     command_add(command, "socket=", options->socket);

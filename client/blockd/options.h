@@ -10,6 +10,7 @@ struct options {
     const char *server, *image, *cache, *pki, *trust, *socket, *pidfile, *patience, *deltas, *hot,
         *fill_rate, *boot_seconds, *boot_quiet, *stats, *record;
     const char *cache_limit, *reserve, *scrub_rate;
+    const char *peers, *peer_listen, *peer_upload;
     bool verbose, help, version;
 };
 

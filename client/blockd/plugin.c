@@ -49,12 +49,13 @@
 #define SCRUB_RATE_DEFAULT (4 * CR_MIB)
 
 static struct {
-    char *server, *pki, *cache, *trust, *stats, *record, *socket; /* owned */
-    bool image_given, no_deltas, no_hot;
+    char *server, *pki, *cache, *trust, *stats, *record, *socket, *peer_listen; /* owned */
+    bool image_given, no_deltas, no_hot, peers;
     struct cr_ref image;
     uint64_t patience_s, boot_s, boot_quiet_s;
     uint64_t fill_rate_bytes;
     uint64_t cache_limit_bytes, reserve_bytes, scrub_rate_bytes;
+    uint64_t peer_upload_bytes;
     uint64_t ready_fd; /* UINT64_MAX: nobody waits */
 } config = {.patience_s = PATIENCE_S_DEFAULT,
             .boot_s = BOOT_S_DEFAULT,
@@ -80,7 +81,7 @@ static const struct {
     {"server", &config.server, false}, {"pki", &config.pki, true},
     {"cache", &config.cache, true},    {"trust", &config.trust, true},
     {"stats", &config.stats, true},    {"record", &config.record, true},
-    {"socket", &config.socket, true},
+    {"socket", &config.socket, true},  {"peer-listen", &config.peer_listen, false},
 };
 
 static const struct {
@@ -96,15 +97,18 @@ static const struct {
     {"cache-limit", &config.cache_limit_bytes, UINT64_MAX, true},
     {"reserve", &config.reserve_bytes, UINT64_MAX, true},
     {"scrub-rate", &config.scrub_rate_bytes, CR_TIB, true},
+    {"peer-upload", &config.peer_upload_bytes, CR_TIB, true},
     {"ready-fd", &config.ready_fd, INT32_MAX, false},
 };
 
 static const struct {
     const char *key;
-    bool *no; /* set by "no" */
+    bool *field;
+    bool of_no; /* it is set by "no", otherwise by "yes" */
 } switches[] = {
-    {"deltas", &config.no_deltas},
-    {"hot", &config.no_hot},
+    {"deltas", &config.no_deltas, true},
+    {"hot", &config.no_hot, true},
+    {"peers", &config.peers, false},
 };
 
 static int plugin_config(const char *key, const char *value)
@@ -136,7 +140,7 @@ static int plugin_config(const char *key, const char *value)
         if (strcmp(key, switches[i].key) != 0)
             continue;
         int yes_or_no = nbdkit_parse_bool(value);
-        *switches[i].no = yes_or_no == 0;
+        *switches[i].field = (yes_or_no == 0) == switches[i].of_no;
         return yes_or_no < 0 ? -1 : 0;
     }
     nbdkit_error("there is no parameter '%s'", key);
@@ -168,6 +172,9 @@ static int plugin_config_complete(void)
     "scrub-rate=BYTES Read the cache again at so many a second; 0 = do not (default 4M).\n"        \
     "boot-seconds=N   Record the boot for so long at most; 0 = do not (default 300).\n"            \
     "boot-quiet=N     It is over when nothing new was read for so long (default 60).\n"            \
+    "peers=BOOL       Take chunks from other seats, and serve them (default no).\n"                \
+    "peer-listen=ADDR:PORT Where they are served (default *:0).\n"                                 \
+    "peer-upload=BYTES At most so many a second; 0 = no limit (default 0).\n"                      \
     "stats=FILE       Written at the end.\n"                                                       \
     "record=FILE      Every read is written there.\n"                                              \
     "ready-fd=N       Told when the disk is served.\n"                                             \
@@ -300,6 +307,10 @@ static int plugin_after_fork(void)
         .scrub_bytes_s = config.scrub_rate_bytes,
         .boot_max_s = (unsigned)config.boot_s,
         .boot_quiet_s = (unsigned)config.boot_quiet_s,
+        .peer_listen = !config.peers        ? NULL
+                       : config.peer_listen ? config.peer_listen
+                                            : "*:0",
+        .peer_upload_bytes = config.peer_upload_bytes,
         .warn = say,
         .completed = complete_tell,
     };

@@ -62,6 +62,28 @@ static uint64_t background_received(void *context)
     return stat.bytes_received;
 }
 
+/* Other seats stand in front of the server. */
+static int peer_make(struct seat *seat, const struct seat_settings *settings, struct cr_error *err)
+{
+    CLEANUP_BUF struct cr_buf uri = CR_BUF_INIT(CR_URI_BYTES_MAX);
+    struct peer *peer = NULL;
+    int r = uri_make(settings, settings->patience_s, &uri, err);
+    if (r < 0)
+        return r;
+    const struct peer_options options = {
+        .server = seat->store,
+        .background = seat->background,
+        .server_uri = (const char *)uri.data,
+        .listen = settings->peer_listen,
+        .upload_bytes = settings->peer_upload_bytes,
+        .warn = settings->warn,
+    };
+    r = peer_new(&options, &peer, err);
+    if (r == 0)
+        seat->peer = peer;
+    return r;
+}
+
 /* What goes on beside the reads. */
 static int helpers_start(struct seat *seat, const struct seat_settings *settings,
                          struct cr_error *err)
@@ -111,9 +133,16 @@ int seat_open(struct seat *seat, const struct seat_settings *settings, struct cr
         r = store_open(settings, settings->patience_s, &seat->store, err);
     if (r == 0)
         r = store_open(settings, settings->patience_s, &seat->background, err);
-    options.background = seat->background;
-    if (r == 0)
-        r = cr_seatdisk_open(seat->store, &ref, &options, &seat->disk, err);
+    if (r == 0 && settings->peer_listen != NULL)
+        r = peer_make(seat, settings, err);
+    if (r < 0)
+        return r;
+    struct peer *peer = seat->peer;
+    options.background = peer != NULL ? peer_background(peer) : seat->background;
+    r = cr_seatdisk_open(peer != NULL ? peer_demand(peer) : seat->store, &ref, &options,
+                         &seat->disk, err);
+    if (r == 0 && peer != NULL)
+        r = peer_start(peer, seat->disk, err);
     return r < 0 ? r : helpers_start(seat, settings, err);
 }
 
@@ -129,7 +158,11 @@ void seat_close(struct seat *seat)
     seat_interrupt(seat); /* nobody waits for an answer any more */
     fill_stop(TAKE_PTR(seat->fill));
     boot_stop(TAKE_PTR(seat->boot));
-    cr_seatdisk_close(TAKE_PTR(seat->disk));
+    struct peer *peer = atomic_exchange(&seat->peer, NULL);
+    peer_stop(peer);
+    cr_seatdisk_close(seat->disk); /* which may still tell that it is complete */
+    seat->disk = NULL;
+    peer_free(peer);
     struct cr_store *_Atomic *at;
     for (unsigned i = 0; (at = store_at(seat, i)) != NULL; i++)
         cr_store_close(atomic_exchange(at, NULL));
@@ -143,4 +176,7 @@ void seat_interrupt(struct seat *seat)
         if (store != NULL)
             cr_https_interrupt(store);
     }
+    struct peer *peer = atomic_load(&seat->peer);
+    if (peer != NULL)
+        peer_interrupt(peer);
 }

@@ -4,6 +4,7 @@
 
 #include "client/blockd/boot.h"
 #include "client/blockd/fill.h"
+#include "client/blockd/peer.h"
 
 struct seat_settings {
     const char *server; /* URI */
@@ -17,6 +18,8 @@ struct seat_settings {
     uint64_t fill_rate_bytes;                           /* as fill_options */
     uint64_t limit_bytes, reserve_bytes, scrub_bytes_s; /* as cr_seatdisk_options */
     unsigned boot_max_s, boot_quiet_s; /* as boot_options; a max of 0 = boots are not recorded */
+    const char *peer_listen;           /* ADDR:PORT; NULL = no peers */
+    uint64_t peer_upload_bytes;        /* as peer_options */
     void (*warn)(const char *sentence);
     void (*completed)(void *context); /* as cr_seatdisk_options */
 };
@@ -25,6 +28,7 @@ struct seat {
     struct cr_store *_Atomic store;
     struct cr_store *_Atomic trust;      /* the same server, asked for signed metadata */
     struct cr_store *_Atomic background; /* the same, on connections that no read waits for */
+    struct peer *_Atomic peer;           /* NULL = no peers */
     struct cr_seatdisk *disk;
     struct fill *fill; /* NULL = nothing is fetched ahead */
     struct boot *boot; /* NULL = it is not recorded */

@@ -15,12 +15,15 @@ int stats_write(const struct seat *seat, const char *path)
     struct cr_seatdisk_stat disk;
     struct cr_https_stat net = {0}, background = {0};
     struct fill_stat fill;
+    struct cr_peers_stat peers;
+    struct cr_upload_stat upload;
     char ref[CR_REF_TEXT];
     const struct cr_version *version = cr_seatdisk_version(seat->disk);
     cr_seatdisk_stat(seat->disk, &disk);
     cr_https_stat(seat->store, &net);
     cr_https_stat(seat->background, &background);
     fill_stat(seat->fill, &fill);
+    peer_stat(seat->peer, &peers, &upload);
     const struct {
         const char *name;
         uint64_t value;
@@ -50,6 +53,15 @@ int stats_write(const struct seat *seat, const char *path)
         {"boot_chunks", boot_sent(seat->boot)},
         {"background_chunks", background.chunks},
         {"background_bytes", background.bytes_received},
+        {"peer_objects", peers.fetched.peer_objects},
+        {"peer_bytes", peers.fetched.peer_bytes},
+        {"peer_hedged", peers.fetched.hedged},
+        {"peer_wrong", peers.fetched.wrong},
+        {"peer_banned", peers.banned},
+        {"peer_reported", peers.reported},
+        {"upload_objects", upload.objects},
+        {"upload_bytes", upload.bytes},
+        {"upload_refused", upload.refused},
         {"received_bytes", net.bytes_received + background.bytes_received},
         {"requests", net.requests + background.requests},
         {"retries", net.retries + background.retries},

@@ -231,14 +231,20 @@ void cr_peers_interrupt(struct cr_peers *peers)
     cr_roster_interrupt(peers->roster);
 }
 
+void cr_peers_quit(struct cr_peers *peers)
+{
+    cr_peers_interrupt(peers);
+    if (peers->has_thread)
+        pthread_join(peers->thread, NULL);
+    peers->has_thread = false;
+}
+
 void cr_peers_free(struct cr_peers *peers)
 {
     if (peers == NULL)
         return;
     if (peers->fetch != NULL)
-        cr_peers_interrupt(peers);
-    if (peers->has_thread)
-        pthread_join(peers->thread, NULL);
+        cr_peers_quit(peers);
     cr_peerfetch_free(peers->fetch);
     cr_roster_free(peers->roster);
     cr_http_free(peers->http);

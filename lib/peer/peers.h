@@ -39,6 +39,9 @@ void cr_peers_wait(struct cr_peers *peers, unsigned ms);
 /* From any thread: whatever waits for peers ends soon; the server's store is the caller's. */
 void cr_peers_interrupt(struct cr_peers *peers);
 
+/* Interrupt, and announce no more: nothing of the options is called from here on. */
+void cr_peers_quit(struct cr_peers *peers);
+
 /* After its stores were closed, and the server's interrupted. Takes NULL. */
 void cr_peers_free(struct cr_peers *peers);
 
