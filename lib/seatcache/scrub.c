@@ -17,7 +17,7 @@
 
 struct cr_scrub {
     struct cr_seatdisk *disk;
-    uint64_t bytes_s;
+    uint64_t bytes_s; /* 0 = no limit */
     unsigned rest_s;
     pthread_t thread;
     uint8_t *scratch; /* owned; a chunk */
@@ -61,6 +61,8 @@ static bool wait_ms(struct cr_scrub *scrub, unsigned ms)
 static bool pace(struct cr_scrub *scrub, uint32_t bytes)
 {
     struct timespec now;
+    if (scrub->bytes_s == 0)
+        return true;
     while (cr_seatdisk_demand_waits(scrub->disk))
         if (!wait_ms(scrub, STAND_BACK_MS))
             return false;
@@ -203,13 +205,12 @@ static void scrub_free(struct cr_scrub *scrub)
     free(scrub);
 }
 
-int cr_scrub_start(struct cr_seatdisk *disk, uint64_t bytes_s, unsigned rest_s,
-                   struct cr_scrub **ret_scrub, struct cr_error *err)
+static struct cr_scrub *scrub_new(struct cr_seatdisk *disk, uint64_t bytes_s, unsigned rest_s)
 {
     pthread_condattr_t monotonic;
     struct cr_scrub *scrub = cr_calloc(1, sizeof(*scrub));
     if (scrub == NULL)
-        return cr_error_errno(err, -ENOMEM, "cannot scrub the cache");
+        return NULL;
     scrub->disk = disk;
     scrub->bytes_s = bytes_s;
     scrub->rest_s = rest_s != 0 ? rest_s : REST_S;
@@ -219,12 +220,39 @@ int cr_scrub_start(struct cr_seatdisk *disk, uint64_t bytes_s, unsigned rest_s,
     pthread_cond_init(&scrub->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
     scrub->scratch = malloc(CR_CHUNK_BYTES);
-    int r = scrub->scratch == NULL ? -ENOMEM : -pthread_create(&scrub->thread, NULL, work, scrub);
+    if (scrub->scratch == NULL) {
+        scrub_free(scrub);
+        return NULL;
+    }
+    return scrub;
+}
+
+int cr_scrub_start(struct cr_seatdisk *disk, uint64_t bytes_s, unsigned rest_s,
+                   struct cr_scrub **ret_scrub, struct cr_error *err)
+{
+    struct cr_scrub *scrub = scrub_new(disk, bytes_s, rest_s);
+    if (scrub == NULL)
+        return cr_error_errno(err, -ENOMEM, "cannot scrub the cache");
+    int r = -pthread_create(&scrub->thread, NULL, work, scrub);
     if (r < 0) {
         scrub_free(scrub);
         return cr_error_errno(err, r, "cannot scrub the cache");
     }
     *ret_scrub = scrub;
+    return 0;
+}
+
+int cr_scrub_now(struct cr_seatdisk *disk, struct cr_scrub_stat *ret_stat, uint64_t *ret_left)
+{
+    struct cr_scrub *scrub = scrub_new(disk, 0, 0);
+    if (scrub == NULL)
+        return -ENOMEM;
+    (void)check_disk(scrub);
+    cr_scrub_stat(scrub, ret_stat);
+    scrub_free(scrub);
+    *ret_left = 0;
+    for (uint64_t i = 0; i < cr_version_chunks(disk->version); i++)
+        *ret_left += cr_keeper_misses(disk->keeper, i);
     return 0;
 }
 

@@ -31,5 +31,11 @@ int cr_scrub_start(struct cr_seatdisk *disk, uint64_t bytes_s, unsigned rest_s,
 /* Waits for a fetch that is under way; interrupt the stores first. Takes NULL. */
 void cr_scrub_stop(struct cr_scrub *scrub);
 
+/*
+ * One round now, in this thread and as fast as it goes. *ret_left = chunks that were wrong and
+ * could not be fetched. Returns 0 or -ENOMEM.
+ */
+int cr_scrub_now(struct cr_seatdisk *disk, struct cr_scrub_stat *ret_stat, uint64_t *ret_left);
+
 /* Takes NULL. */
 void cr_scrub_stat(struct cr_scrub *scrub, struct cr_scrub_stat *ret_stat);

@@ -38,11 +38,15 @@ static int keeper_start(struct cr_seatdisk *disk, const struct cr_seatdisk_optio
         .warn = options->warn,
     };
     int r = cr_keeper_start(&keeper, &disk->keeper, err);
-    if (r == 0 && cr_keeper_data_chunks(disk->keeper) != CR_MAP_UNKNOWN)
+    if (r < 0)
+        return r;
+    if (cr_keeper_data_chunks(disk->keeper) == CR_MAP_UNKNOWN)
+        cr_tally_kept(&disk->tally, disk->version, disk->objects_fd);
+    if (cr_keeper_data_chunks(disk->keeper) != CR_MAP_UNKNOWN)
         atomic_store(&disk->tally.done, true);
-    else if (r == 0 && disk->tally.left == 0)
-        cr_keeper_set_data_chunks(disk->keeper, 0);
-    return r;
+    else if (disk->tally.left == 0)
+        cr_keeper_set_data_chunks(disk->keeper, disk->tally.data_chunks);
+    return 0;
 }
 
 static int room_start(struct cr_seatdisk *disk, const struct cr_seatdisk_options *options,

@@ -3,6 +3,7 @@
 
 #include "lib/base/mem.h"
 #include "lib/seatcache/map.h"
+#include "lib/seatcache/objects.h"
 
 #include <errno.h>
 
@@ -31,6 +32,32 @@ void cr_tally_done(struct cr_tally *tally)
     free(TAKE_PTR(tally->seen));
 }
 
+/* Called with the mutex held. */
+static void count_ids(struct cr_tally *tally, uint32_t index, const struct cr_id *ids,
+                      uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        tally->data_chunks += !cr_id_is_hole(&ids[i]);
+    cr_bit_set(tally->seen, index);
+    tally->left--;
+}
+
+void cr_tally_kept(struct cr_tally *tally, struct cr_version *version, int objects_fd)
+{
+    const struct cr_manifest *manifest = cr_version_manifest(version);
+    CLEANUP_FREE struct cr_id *ids = cr_calloc(CR_SEGMENT_CHUNKS, sizeof(*ids));
+    pthread_mutex_lock(&tally->mutex);
+    for (uint32_t i = 0; ids != NULL && i < manifest->segment_count; i++) {
+        CLEANUP_BUF struct cr_buf plain = CR_BUF_INIT(cr_kinds[CR_SEGMENT].plain_max);
+        uint32_t count = cr_segment_chunks(manifest->disk_bytes, i);
+        if (!cr_bit_get(tally->seen, i) &&
+            cr_seatobjects_kept(objects_fd, CR_SEGMENT, &manifest->segments[i], &plain) == 0 &&
+            cr_segment_parse(plain.data, plain.len, count, ids, NULL) == 0)
+            count_ids(tally, i, ids, count);
+    }
+    pthread_mutex_unlock(&tally->mutex);
+}
+
 bool cr_tally_segment(struct cr_tally *tally, struct cr_version *version, uint32_t index,
                       uint64_t *ret_data_chunks)
 {
@@ -42,10 +69,7 @@ bool cr_tally_segment(struct cr_tally *tally, struct cr_version *version, uint32
                   cr_version_segment(version, index, &ids, NULL) == 0 && ids != NULL;
     if (is_new) {
         uint32_t count = cr_segment_chunks(cr_version_disk_bytes(version), index);
-        for (uint32_t i = 0; i < count; i++)
-            tally->data_chunks += !cr_id_is_hole(&ids[i]);
-        cr_bit_set(tally->seen, index);
-        tally->left--;
+        count_ids(tally, index, ids, count);
     }
     bool last = is_new && tally->left == 0;
     *ret_data_chunks = tally->data_chunks;

@@ -19,6 +19,9 @@ struct cr_tally {
 int cr_tally_init(struct cr_tally *tally, const struct cr_version *version);
 void cr_tally_done(struct cr_tally *tally);
 
+/* Count the segments of `version` that the folder `objects_fd` keeps of earlier runs. */
+void cr_tally_kept(struct cr_tally *tally, struct cr_version *version, int objects_fd);
+
 /*
  * Segment `index` of `version` has been loaded. True when it was the last one; *ret_data_chunks is
  * the sum then.

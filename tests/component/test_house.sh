@@ -22,6 +22,7 @@ diff - installed <<'LIST' || fail "other files are installed than those named he
 755 usr/bin/carrel
 755 usr/bin/carrel-agent
 755 usr/bin/carrel-blockd
+755 usr/bin/carrel-cache
 755 usr/bin/carrel-chunkd
 755 usr/bin/carrel-signer
 755 usr/bin/carrel-sync
@@ -33,6 +34,7 @@ diff - installed <<'LIST' || fail "other files are installed than those named he
 644 usr/lib/carrel/nbdkit-carrel-plugin.so
 644 usr/share/bash-completion/completions/carrel
 644 usr/share/man/man1/carrel-agent.1
+644 usr/share/man/man1/carrel-cache.1
 644 usr/share/man/man1/carrel-sync.1
 644 usr/share/man/man1/carrel.1
 644 usr/share/man/man1/nbdkit-carrel-plugin.1

@@ -1,0 +1,2 @@
+PROGRAMS += carrel-cache
+carrel-cache_SRCS := $(sort $(wildcard client/cache/*.c))
