@@ -145,7 +145,8 @@
 #define CR_HOST_BYTES_MAX       253U
 #define CR_CERT_NAMES_MAX       64U
 #define CR_PEM_BYTES_MAX        (1 * CR_MIB)
-#define CR_HTTP_HEAD_BYTES_MAX  (64 * CR_KIB) /* request line and headers */
+#define CR_HTTP_HEAD_BYTES_MAX  (8 * CR_KIB) /* request line and headers */
+#define CR_HTTP_HEADERS_MAX     64U
 #define CR_HTTP_SENTENCE_MAX    512U          /* the body of a refusal */
 #define CR_IMAGE_LIST_BYTES_MAX (2 + CR_IMAGES_MAX * (CR_NAME_MAX + 3ULL))
 #define CR_HTTP_CONNECTIONS_MAX 100000U

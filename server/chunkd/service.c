@@ -15,9 +15,12 @@
 
 #define IDLE_TIMEOUT_S 60U
 
-/* Also holds the list of a batch answer's pieces. Mapped, so pages that nobody touches cost
- * nothing. */
-#define CONNECTION_MEMORY_BYTES CR_HTTP_HEAD_BYTES_MAX
+/*
+ * What libmicrohttpd may use for a connection: half of it for what is read, and from the rest the
+ * parsed headers (72 bytes each) and the list of a batch answer's pieces (20 KiB). When that list
+ * does not fit, libmicrohttpd 0.9.75 ends the process, so head_refused keeps the rest small.
+ */
+#define CONNECTION_MEMORY_BYTES (64 * CR_KIB)
 
 struct worker {
     struct MHD_Daemon *daemon;
@@ -34,6 +37,31 @@ struct service {
 };
 
 /* --- one request ------------------------------------------------------------------------------ */
+
+/* Refuse a head that takes the memory that an answer will need. */
+static bool head_refused(struct request *request)
+{
+    struct MHD_Connection *connection = request->connection;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    int headers =
+        MHD_get_connection_values(connection, MHD_HEADER_KIND | MHD_GET_ARGUMENT_KIND, NULL, NULL);
+    int cookies = MHD_get_connection_values(connection, MHD_COOKIE_KIND, NULL, NULL);
+    if (info == NULL || info->header_size > CR_HTTP_HEAD_BYTES_MAX || cookies > 0 ||
+        headers > (int)CR_HTTP_HEADERS_MAX)
+        request_refuse(request, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE,
+                       "a request may have at most %llu bytes of headers, %u of them, and no "
+                       "cookies",
+                       CR_HTTP_HEAD_BYTES_MAX, CR_HTTP_HEADERS_MAX);
+    /* Behind a body in pieces more headers may follow. */
+    else if (MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
+                                         MHD_HTTP_HEADER_TRANSFER_ENCODING) != NULL)
+        request_refuse(request, MHD_HTTP_LENGTH_REQUIRED,
+                       "a body needs its 'Content-Length' here, not a 'Transfer-Encoding'");
+    else
+        return false;
+    return true;
+}
 
 static struct request *request_begin(struct service *service, struct MHD_Connection *connection,
                                      const char *path, const char *method)
@@ -168,7 +196,8 @@ static enum MHD_Result request_received(void *context, struct MHD_Connection *co
         if (request == NULL)
             return MHD_NO;
         *request_context = request;
-        return body_refused(request) ? request_answer(request) : MHD_YES;
+        bool refused = head_refused(request) || body_refused(request);
+        return refused ? request_answer(request) : MHD_YES;
     }
     if (request->state == REQUEST_ANSWERED)
         return MHD_YES;
