@@ -86,7 +86,7 @@ int blockd_start(struct blockd *blockd, const struct blockd_options *options, co
     return 0;
 }
 
-/* What follows "ready": NAME@N BYTES. */
+/* What follows "ready": NAME@N BYTES [ROOT]. */
 static int ready_take(struct blockd *blockd, char *rest, bool *ret_ready, struct cr_error *err)
 {
     struct cr_ref ref;
@@ -94,6 +94,9 @@ static int ready_take(struct blockd *blockd, char *rest, bool *ret_ready, struct
     uint64_t size_bytes = 0;
     const char *name = strtok_r(rest, " ", &rest);
     const char *size = strtok_r(rest, " ", &rest);
+    const char *root = strtok_r(rest, " ", &rest);
+    if (root == NULL)
+        root = "";
     if (name == NULL || size == NULL || cr_ref_parse(name, &ref, NULL) < 0 || ref.number == 0 ||
         cr_u64_parse(size, CR_DISK_BYTES_MAX, &size_bytes) < 0 || size_bytes == 0)
         return cr_error_set(err, -EPROTO,
@@ -102,13 +105,15 @@ static int ready_take(struct blockd *blockd, char *rest, bool *ret_ready, struct
                             name ? name : "", size ? size : "");
     cr_ref_format(&ref, version);
     if (blockd->version[0] != '\0' &&
-        (strcmp(blockd->version, version) != 0 || blockd->size_bytes != size_bytes))
+        (strcmp(blockd->version, version) != 0 || blockd->size_bytes != size_bytes ||
+         strncmp(blockd->root, root, sizeof(blockd->root)) != 0))
         return cr_error_set(err, -EPROTO,
                             "starting the image service again: it serves '%s' of %" PRIu64
                             " bytes and the session began on '%s' of %" PRIu64
-                            " bytes; start the desktop anew",
+                            " bytes, or on another root; start the desktop anew",
                             version, size_bytes, blockd->version, blockd->size_bytes);
     memcpy(blockd->version, version, sizeof(version));
+    snprintf(blockd->root, sizeof(blockd->root), "%s", root);
     blockd->size_bytes = size_bytes;
     blockd->ready = *ret_ready = true;
     return 0;

@@ -41,6 +41,7 @@ struct blockd {
     bool held;                          /* it was not passed on yet */
     char version[CR_REF_TEXT];          /* NAME@N, from its ready line */
     uint64_t size_bytes;                /* of the disk */
+    char root[CR_ID_HEX];               /* of the version; "" = it did not say */
     char complete[BLOCKD_LINE_BYTES];   /* the version's flat file below the cache; "" = not yet */
 };
 
@@ -54,10 +55,11 @@ int blockd_start(struct blockd *blockd, const struct blockd_options *options, co
                  struct cr_error *err);
 
 /*
- * Take in what its pipes hold. *ret_ready turns true once, when the line `ready NAME@N BYTES` came.
- * The line `complete PATH`, which may come before it, is kept in `complete`: every byte of the
- * version is in that file, PATH being relative to the cache folder. Lines on its stderr are passed
- * on, the last one after blockd_flush. Returns 0 or -EPROTO for a ready line that makes no sense.
+ * Take in what its pipes hold. *ret_ready turns true once, when the line `ready NAME@N BYTES
+ * [ROOT]` came. The line `complete PATH`, which may come before it, is kept in `complete`: every
+ * byte of the version is in that file, PATH being relative to the cache folder. Lines on its stderr
+ * are passed on, the last one after blockd_flush. Returns 0 or -EPROTO for a ready line that makes
+ * no sense.
  */
 int blockd_read(struct blockd *blockd, bool *ret_ready, struct cr_error *err);
 

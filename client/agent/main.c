@@ -4,8 +4,11 @@
 #include "client/agent/report.h"
 #include "client/agent/rundir.h"
 #include "client/agent/session.h"
+#include "client/agent/shelf.h"
 #include "lib/base/fd.h"
 #include "lib/base/mem.h"
+#include "lib/base/num.h"
+#include "lib/desktop/overlay_note.h"
 #include "lib/image/head.h"
 
 #include <errno.h>
@@ -26,6 +29,9 @@ enum option_id {
     OPTION_RUN_DIR,
     OPTION_BLOCKD,
     OPTION_OVERLAY_KEEP,
+    OPTION_OVERLAY_KEEP_DAYS,
+    OPTION_PERSON,
+    OPTION_DATA_DISK,
     OPTION_JSON,
     OPTION_HELP,
     OPTION_VERSION,
@@ -48,6 +54,10 @@ static const struct option_text {
     {OPTION_RUN_DIR, "run-dir", "DIR", "sockets and state (/run/carrel, or below XDG_RUNTIME_DIR)"},
     {OPTION_BLOCKD, "blockd", "PATH", "the program carrel-blockd"},
     {OPTION_OVERLAY_KEEP, "overlay-keep", "FILE", "keep what the guest writes, as qcow2, in FILE"},
+    {OPTION_OVERLAY_KEEP_DAYS, "overlay-keep-days", "N",
+     "overlays that were thrown away can be fetched N days"},
+    {OPTION_PERSON, "person", "NAME", "who sits at the desktop"},
+    {OPTION_DATA_DISK, "data-disk", "FILE|SIZE", "a second disk that is never thrown away"},
     {OPTION_JSON, "json", NULL, "report states as JSON objects, one a line"},
     {OPTION_HELP, "help", NULL, "print this and end"},
     {OPTION_VERSION, "version", NULL, "print the version and end"},
@@ -56,14 +66,18 @@ static const struct option_text {
 struct arguments {
     struct session_options session;
     const char *desktop;
+    const char *keep_days;
+    char **operands; /* what follows the command */
+    int operand_count;
     const struct command *command;
     bool json, help, version;
 };
 
 static int run(struct arguments *arguments, struct cr_error *err);
 static int ask(struct arguments *arguments, struct cr_error *err);
+static int overlays(struct arguments *arguments, struct cr_error *err);
 
-/* What can be done. All commands but "run" are about a session that runs. */
+/* What can be done. Those that ask are about a session that runs. */
 static const struct command {
     const char *name;
     int (*act)(struct arguments *arguments, struct cr_error *err);
@@ -73,12 +87,15 @@ static const struct command {
     {"status", ask, "tell about the desktop that runs"},
     {"restore", ask, "take the running desktop back to its start"},
     {"stop", ask, "stop the running desktop"},
+    {"logout", ask, "tell it that the person left"},
+    {"overlays", overlays, "ls | export ID FILE: the overlays that can be fetched"},
 };
 
 static void help_print(void)
 {
     printf("usage: carrel-agent run --server URL --image NAME[@N] --cache DIR [options]\n"
-           "       carrel-agent status|restore|stop [--run-dir DIR] [--json]\n\n"
+           "       carrel-agent status|restore|stop|logout [--run-dir DIR] [--json]\n"
+           "       carrel-agent overlays ls|export --cache DIR [--json]\n\n"
            "Start a desktop on a clean, throw-away overlay of an image; end with SIGTERM.\n\n"
            "Commands:\n");
     for (size_t i = 0; i < CR_ARRAY_LEN(commands); i++)
@@ -181,6 +198,15 @@ static int arguments_parse(int argc, char **argv, struct arguments *arguments)
         case OPTION_OVERLAY_KEEP:
             arguments->session.keep = optarg;
             break;
+        case OPTION_OVERLAY_KEEP_DAYS:
+            arguments->keep_days = optarg;
+            break;
+        case OPTION_PERSON:
+            arguments->session.person = optarg;
+            break;
+        case OPTION_DATA_DISK:
+            arguments->session.data_disk = optarg;
+            break;
         case OPTION_JSON:
             arguments->json = true;
             break;
@@ -211,6 +237,13 @@ static const char *commands_list(char *out, size_t size)
     return out;
 }
 
+static bool overlays_arguments_right(const struct arguments *arguments)
+{
+    const char *word = arguments->operand_count > 0 ? arguments->operands[0] : "";
+    return (strcmp(word, "ls") == 0 && arguments->operand_count == 1) ||
+           (strcmp(word, "export") == 0 && arguments->operand_count == 3);
+}
+
 /* Find the command and see that what it needs is there. Returns 0 or the exit status. */
 static int arguments_check(int argc, char **argv, struct arguments *arguments)
 {
@@ -228,6 +261,15 @@ static int arguments_check(int argc, char **argv, struct arguments *arguments)
         snprintf(text, sizeof(text), "unknown command '%.100s'; it is one of %s", argv[optind],
                  known);
         return usage_error(text);
+    }
+    arguments->operands = argv + optind + 1;
+    arguments->operand_count = argc - optind - 1;
+    if (arguments->command->act == overlays) {
+        if (!overlays_arguments_right(arguments))
+            return usage_error("'overlays' takes 'ls' or 'export ID FILE'");
+        return arguments->session.cache != NULL
+                   ? 0
+                   : usage_error("no cache folder; name it with --cache DIR");
     }
     if (optind + 1 < argc) {
         snprintf(text, sizeof(text), "'%s' takes no '%.100s'", argv[optind], argv[optind + 1]);
@@ -259,6 +301,31 @@ static int path_absolute(const char *path, char *out, size_t size, struct cr_err
                : 0;
 }
 
+/* Who it is for, and for how long; what the desktop file says holds where nothing was given. */
+static int person_check(struct arguments *arguments, struct cr_error *err)
+{
+    struct session_options *session = &arguments->session;
+    uint64_t days = session->desktop.overlay_keep_days;
+    if (arguments->keep_days != NULL &&
+        cr_u64_parse(arguments->keep_days, CR_OVERLAY_KEEP_DAYS_MAX, &days) < 0)
+        return cr_error_set(err, -EINVAL,
+                            "'--overlay-keep-days %.64s' is no number of days; write 0 to %u",
+                            arguments->keep_days, CR_OVERLAY_KEEP_DAYS_MAX);
+    session->desktop.overlay_keep_days = (unsigned)days;
+    if (session->person != NULL && !cr_person_is_valid(session->person))
+        return cr_error_set(err, -EINVAL,
+                            "'--person' takes a name of 1 to %u bytes without control characters",
+                            CR_PERSON_BYTES_MAX);
+    if (session->person == NULL && session->desktop.overlay_for == CR_OVERLAY_FOR_PERSON &&
+        cr_overlay_outlives(session->desktop.overlay))
+        return cr_error_set(err, -EINVAL,
+                            "the desktop file keeps an overlay for each person ('overlay_for = "
+                            "person'); say who it is with --person NAME");
+    if (session->person == NULL)
+        session->person = "";
+    return 0;
+}
+
 static int run(struct arguments *arguments, struct cr_error *err)
 {
     struct session_options *session = &arguments->session;
@@ -274,6 +341,8 @@ static int run(struct arguments *arguments, struct cr_error *err)
         r = path_absolute(session->cache, cache, sizeof(cache), err);
     if (r == 0 && session->keep != NULL)
         r = path_absolute(session->keep, keep, sizeof(keep), err);
+    if (r == 0)
+        r = person_check(arguments, err);
     if (r < 0)
         return r;
     session->cache = cache;
@@ -328,6 +397,14 @@ static int ask(struct arguments *arguments, struct cr_error *err)
         answer_print(answer, arguments->json);
     json_decref(answer);
     return r;
+}
+
+static int overlays(struct arguments *arguments, struct cr_error *err)
+{
+    const char *cache = arguments->session.cache;
+    return arguments->operand_count == 1
+               ? shelf_list(cache, arguments->json, err)
+               : shelf_export(cache, arguments->operands[1], arguments->operands[2], err);
 }
 
 int main(int argc, char **argv)

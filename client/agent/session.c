@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "client/agent/session.h"
 
+#include "client/agent/data_disk.h"
 #include "client/agent/kvm.h"
 #include "client/agent/report.h"
 #include "client/agent/session_state.h"
@@ -73,7 +74,9 @@ int session_stop(struct session *session, struct cr_error *err)
     if (!again)
         report_state(STATE_STOPPING, NULL);
     /* A thrown-away overlay needs no orderly end; one that is kept does, unless we insist. */
-    if (session->options->keep == NULL || !session->started || again) {
+    bool lasts = session->options->keep != NULL || session->data_disk[0] != '\0' ||
+                 cr_overlay_outlives(session->options->desktop.overlay);
+    if (!lasts || !session->started || again) {
         session_end(session, "asked to");
         return 0;
     }
@@ -246,12 +249,23 @@ static int session_open(struct session *session, struct cr_error *err)
     if (r < 0)
         return r;
     bool blockd = blockd_clear_leftover(&session->blockd_options);
-    r = overlay_open(options->cache, options->keep, &session->overlay, err);
+    const struct overlay_options wanted = {
+        .cache = options->cache,
+        .image = options->image,
+        .person = options->desktop.overlay_for == CR_OVERLAY_FOR_PERSON ? options->person : "",
+        .keep = options->keep,
+        .mode = options->desktop.overlay,
+        .update = options->desktop.overlay_update,
+        .keep_days = options->desktop.overlay_keep_days,
+    };
+    r = overlay_open(&wanted, &session->overlay, err);
+    if (r == 0)
+        r = data_disk_open(options, session->data_disk, err);
     if (r < 0)
         return r;
     if (machines > 0 || blockd || session->overlay.swept > 0)
         report_warning("an earlier session was killed; ended %u machine(s) and %u image service(s) "
-                       "and removed %u overlay(s) that it left",
+                       "and cleared away %u overlay(s) that it left",
                        machines, (unsigned)blockd, session->overlay.swept);
     r = control_open(session->run.control_socket, &session->control, err);
     if (r < 0)
@@ -260,7 +274,9 @@ static int session_open(struct session *session, struct cr_error *err)
     if (r < 0)
         return r;
     accelerator_choose(session);
-    return blockd_start(&session->blockd, &session->blockd_options, options->image, err);
+    const char *version = overlay_version(&session->overlay);
+    return blockd_start(&session->blockd, &session->blockd_options,
+                        version != NULL ? version : options->image, err);
 }
 
 /* In the order in which they lean on each other: machine, image service, overlay, folder. */

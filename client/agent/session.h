@@ -18,12 +18,14 @@ struct session_options {
     const char *server;
     const char *image; /* NAME or NAME@N */
     const char *cache;
-    const char *pki;     /* NULL: none */
-    const char *trust;   /* folder of signed metadata; NULL: none */
-    const char *deltas;  /* "yes" or "no"; NULL: what carrel-blockd does by itself */
-    const char *run_dir; /* NULL: the default */
-    const char *blockd;  /* the program */
-    const char *keep;    /* --overlay-keep, NULL: the overlay is thrown away */
+    const char *pki;       /* NULL: none */
+    const char *trust;     /* folder of signed metadata; NULL: none */
+    const char *deltas;    /* "yes" or "no"; NULL: what carrel-blockd does by itself */
+    const char *run_dir;   /* NULL: the default */
+    const char *blockd;    /* the program */
+    const char *keep;      /* --overlay-keep, NULL: the overlay is thrown away */
+    const char *person;    /* "" = nobody in particular */
+    const char *data_disk; /* a file or a size; NULL: as the desktop file says */
     struct cr_desktop desktop;
 };
 

@@ -43,6 +43,16 @@ static json_t *restore_do(struct session *session, struct cr_error *err)
                                                                 : status_do(session, err);
 }
 
+/* Whose work it was has left: the next person begins on a clean overlay. */
+static json_t *logout_do(struct session *session, struct cr_error *err)
+{
+    if (session->options->desktop.overlay != CR_OVERLAY_LOGOUT)
+        return status_do(session, err); /* with other modes a logout means nothing */
+    if (!session->started || session->stopping)
+        return refuse("logging out: the desktop does not run");
+    return machine_reset(session, "logout", err) < 0 ? refuse(err->text) : status_do(session, err);
+}
+
 static json_t *stop_do(struct session *session, struct cr_error *err)
 {
     return session_stop(session, err) < 0 ? refuse(err->text) : status_do(session, err);
@@ -55,6 +65,7 @@ static const struct request {
     {"status", status_do},
     {"restore", restore_do},
     {"stop", stop_do},
+    {"logout", logout_do},
 };
 
 int control_heard(struct session *session, struct cr_error *err)

@@ -80,18 +80,21 @@ int machine_start(struct session *session, struct cr_error *err)
         overlay_base_format(session->blockd.version, session->run.nbd_socket, base, sizeof(base));
     if (r < 0)
         return cr_error_errno(err, r, "naming the base of the overlay");
-    r = overlay_create(&session->overlay, base, session->blockd.size_bytes, err);
+    struct cr_overlay_note on = {.disk_bytes = session->blockd.size_bytes};
+    memcpy(on.version, session->blockd.version, sizeof(session->blockd.version));
+    memcpy(on.root, session->blockd.root, sizeof(on.root));
+    r = overlay_begin(&session->overlay, &on, base, err);
     if (r < 0)
         return r;
     snprintf(nvram, sizeof(nvram), "%s/uefi-vars.fd", session->overlay.folder);
-    if (unlink(nvram) < 0 && errno != ENOENT)
-        return cr_error_errno(err, -errno, "removing '%s'", nvram);
     snprintf(name, sizeof(name), "desktop-%d", vm_machine(session->vm) + 1);
     const struct cr_domain domain = {
         .desktop = &session->options->desktop,
         .name = name,
         .kvm = session->kvm,
         .overlay = session->overlay.path,
+        .overlay_lasts = cr_overlay_outlives(session->options->desktop.overlay),
+        .data_disk = session->data_disk[0] != '\0' ? session->data_disk : NULL,
         .plain = plain_find(session) == 0 ? session->plain : NULL,
         .nbd_socket = session->run.nbd_socket,
         .nbd_export = session->blockd.version,
@@ -109,19 +112,21 @@ int machine_start(struct session *session, struct cr_error *err)
     return r;
 }
 
-/* What a reboot means: the day's changes are gone. An administrator who keeps them goes on. */
+/* What a reboot means: with most modes that the day's changes are gone. */
 static int machine_reboot(struct session *session, struct cr_error *err)
 {
-    if (session->options->keep != NULL) {
-        int64_t last_ms = session->rebooted_ms;
-        session->rebooted_ms = clock_now_ms();
-        if (last_ms > 0 && session->rebooted_ms - last_ms < REBOOT_QUIET_MS)
-            return 0;
-        report_state(STATE_REBOOTING, "same overlay");
-        report_state(STATE_RUNNING, NULL);
+    bool clean =
+        session->options->keep == NULL &&
+        (session->options->desktop.overlay == CR_OVERLAY_BOOT || overlay_is_due(&session->overlay));
+    if (clean)
+        return machine_reset(session, "clean overlay", err);
+    int64_t last_ms = session->rebooted_ms;
+    session->rebooted_ms = clock_now_ms();
+    if (last_ms > 0 && session->rebooted_ms - last_ms < REBOOT_QUIET_MS)
         return 0;
-    }
-    return machine_reset(session, "clean overlay", err);
+    report_state(STATE_REBOOTING, "same overlay");
+    report_state(STATE_RUNNING, NULL);
+    return 0;
 }
 
 int machine_reset(struct session *session, const char *why, struct cr_error *err)
@@ -132,6 +137,8 @@ int machine_reset(struct session *session, const char *why, struct cr_error *err
     session->io_failures = 0;
     session->paused = session->stalled = false;
     int r = vm_destroy(session->vm, err);
+    if (r == 0)
+        r = overlay_drop(&session->overlay, err);
     return r < 0 ? r : machine_start(session, err);
 }
 

@@ -30,6 +30,7 @@ struct session {
     struct vm *vm;
     struct control control;
     int signal_fd;
+    char data_disk[PATH_MAX]; /* "" = there is none */
     bool kvm;
     char plain[PATH_MAX]; /* what the machine reads directly, "" = it reads from blockd */
     bool plain_failed;    /* it could not be opened; not tried again before the next start */

@@ -113,7 +113,11 @@
 #define CR_DESKTOP_MEMORY_MIN     (64 * CR_MIB)
 #define CR_DESKTOP_MEMORY_MAX     (4 * CR_TIB)
 #define CR_DESKTOP_CPUS_MAX       255U
-#define CR_SOCKET_PATH_BYTES_MAX  107U          /* the kernel's: sizeof(sun_path) - 1 */
+#define CR_SOCKET_PATH_BYTES_MAX  107U /* the kernel's: sizeof(sun_path) - 1 */
+#define CR_OVERLAY_KEEP_DAYS_MAX  3650U
+#define CR_OVERLAY_NOTE_BYTES_MAX 4096U
+#define CR_PERSON_BYTES_MAX       64U
+#define CR_OVERLAYS_LAST_MAX      64U           /* that were thrown away and can be fetched */
 #define CR_CONTROL_BYTES_MAX      (16 * CR_KIB) /* a request to a running agent, or its answer */
 
 /* Policies and leases, which the server signs for seats, and what waits to be sent to it. */
@@ -147,7 +151,7 @@
 #define CR_PEM_BYTES_MAX        (1 * CR_MIB)
 #define CR_HTTP_HEAD_BYTES_MAX  (8 * CR_KIB) /* request line and headers */
 #define CR_HTTP_HEADERS_MAX     64U
-#define CR_HTTP_SENTENCE_MAX    512U          /* the body of a refusal */
+#define CR_HTTP_SENTENCE_MAX    512U /* the body of a refusal */
 #define CR_IMAGE_LIST_BYTES_MAX (2 + CR_IMAGES_MAX * (CR_NAME_MAX + 3ULL))
 #define CR_HTTP_CONNECTIONS_MAX 100000U
 #define CR_HTTP_THREADS_MAX     256U

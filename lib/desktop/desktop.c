@@ -37,6 +37,18 @@ static const struct word nic_model_words[] = {{"virtio", CR_NIC_MODEL_VIRTIO},
 static const struct word display_words[] = {
     {"none", CR_DISPLAY_NONE}, {"vnc", CR_DISPLAY_VNC}, {NULL, 0}};
 
+static const struct word overlay_words[] = {{"boot", CR_OVERLAY_BOOT},
+                                            {"logout", CR_OVERLAY_LOGOUT},
+                                            {"daily", CR_OVERLAY_DAILY},
+                                            {"weekly", CR_OVERLAY_WEEKLY},
+                                            {"monthly", CR_OVERLAY_MONTHLY},
+                                            {"keep", CR_OVERLAY_KEEP},
+                                            {NULL, 0}};
+static const struct word overlay_for_words[] = {
+    {"seat", CR_OVERLAY_FOR_SEAT}, {"person", CR_OVERLAY_FOR_PERSON}, {NULL, 0}};
+static const struct word overlay_update_words[] = {
+    {"stay", CR_OVERLAY_STAY}, {"reset", CR_OVERLAY_RESET}, {NULL, 0}};
+
 static int word_parse(const struct place *at, const struct word *words, const char *value,
                       int *ret_value, struct cr_error *err)
 {
@@ -121,6 +133,50 @@ WORD_SETTER(disk_bus, enum cr_desktop_disk_bus)
 WORD_SETTER(nic, enum cr_desktop_nic)
 WORD_SETTER(nic_model, enum cr_desktop_nic_model)
 WORD_SETTER(display, enum cr_desktop_display)
+WORD_SETTER(overlay, enum cr_overlay_mode)
+WORD_SETTER(overlay_for, enum cr_overlay_for)
+WORD_SETTER(overlay_update, enum cr_overlay_update)
+
+/* A size of a disk, or "none". */
+static int size_parse(const struct place *at, const char *value, uint64_t *ret_bytes,
+                      struct cr_error *err)
+{
+    uint64_t bytes = 0;
+    bool none = strcmp(value, "none") == 0;
+    int r = none ? 0 : cr_bytes_parse(value, CR_DISK_BYTES_MAX, &bytes);
+    if (r < 0 || (!none && (bytes < CR_MIB || bytes % CR_MIB != 0)))
+        return cr_error_set(err, -EINVAL,
+                            "reading desktop file '%s', line %u: '%s' is no size for '%s'; write "
+                            "'none' or whole mebibytes from 1M to 64T",
+                            at->name, at->line, value, at->key);
+    *ret_bytes = bytes;
+    return 0;
+}
+
+static int overlay_max_set(const struct place *at, const char *value, struct cr_desktop *desktop,
+                           struct cr_error *err)
+{
+    return size_parse(at, value, &desktop->overlay_max_bytes, err);
+}
+
+static int data_disk_set(const struct place *at, const char *value, struct cr_desktop *desktop,
+                         struct cr_error *err)
+{
+    return size_parse(at, value, &desktop->data_disk_bytes, err);
+}
+
+static int overlay_keep_days_set(const struct place *at, const char *value,
+                                 struct cr_desktop *desktop, struct cr_error *err)
+{
+    uint64_t days = 0;
+    if (cr_u64_parse(value, CR_OVERLAY_KEEP_DAYS_MAX, &days) < 0)
+        return cr_error_set(err, -EINVAL,
+                            "reading desktop file '%s', line %u: '%s' is no number of days; write "
+                            "0 to %u",
+                            at->name, at->line, value, CR_OVERLAY_KEEP_DAYS_MAX);
+    desktop->overlay_keep_days = (unsigned)days;
+    return 0;
+}
 
 static int serial_set(const struct place *at, const char *value, struct cr_desktop *desktop,
                       struct cr_error *err)
@@ -159,6 +215,12 @@ static const struct key {
     {"display", display_set, "none | vnc"},
     {"serial", serial_set, "none | PATH | socket:PATH"},
     {"serial_log", serial_log_set, "PATH"},
+    {"overlay", overlay_set, "boot | logout | daily | weekly | monthly | keep"},
+    {"overlay_for", overlay_for_set, "seat | person"},
+    {"overlay_update", overlay_update_set, "stay | reset"},
+    {"overlay_max", overlay_max_set, "a size, or none"},
+    {"overlay_keep_days", overlay_keep_days_set, "a number"},
+    {"data_disk", data_disk_set, "a size, or none"},
 };
 
 const char *cr_desktop_key(size_t index, const char **ret_takes)
@@ -202,7 +264,7 @@ static char *text_trim(char *text)
 
 static int key_unknown(const struct place *at, struct cr_error *err)
 {
-    char known[192] = "";
+    char known[256] = "";
     size_t used = 0;
     for (size_t i = 0; i < CR_ARRAY_LEN(keys); i++) {
         int n =

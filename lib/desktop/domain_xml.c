@@ -48,12 +48,13 @@ static void attribute_emit(struct writer *w, const char *name, const char *value
 static const struct bus {
     const char *libvirt;
     const char *device;
+    const char *second;  /* of the data disk */
     const char *machine; /* q35 has no IDE */
 } buses[] = {
-    [CR_DISK_BUS_VIRTIO] = {"virtio", "vda", "q35"},
-    [CR_DISK_BUS_SATA] = {"sata", "sda", "q35"},
-    [CR_DISK_BUS_IDE] = {"ide", "hda", "pc"},
-    [CR_DISK_BUS_SCSI] = {"scsi", "sda", "q35"},
+    [CR_DISK_BUS_VIRTIO] = {"virtio", "vda", "vdb", "q35"},
+    [CR_DISK_BUS_SATA] = {"sata", "sda", "sdb", "q35"},
+    [CR_DISK_BUS_IDE] = {"ide", "hda", "hdb", "pc"},
+    [CR_DISK_BUS_SCSI] = {"scsi", "sda", "sdb", "q35"},
 };
 
 static const char *const nic_models[] = {
@@ -109,19 +110,36 @@ static void disk_emit(struct writer *w, const struct cr_domain *domain)
 {
     const struct bus *bus = &buses[domain->desktop->disk_bus];
     /*
-     * The overlay lives for one session, so flushing it would only cost time. A read or write that
-     * fails, because the base's server died or the cache is full, stops the machine instead of
+     * An overlay that lives for one session would only lose time by being flushed. A read or write
+     * that fails, because the base's server died or the cache is full, stops the machine instead of
      * reaching the guest; the agent lets it try again.
      */
     EMIT(w, "    <disk type='file' device='disk'>\n");
-    EMIT(w, "      <driver name='qemu' type='qcow2' cache='unsafe' discard='unmap' "
-            "error_policy='stop' rerror_policy='stop'/>\n      <source");
+    EMIT(w,
+         "      <driver name='qemu' type='qcow2' cache='%s' discard='unmap' "
+         "error_policy='stop' rerror_policy='stop'/>\n      <source",
+         domain->overlay_lasts ? "writeback" : "unsafe");
     attribute_emit(w, "file", domain->overlay);
     EMIT(w, "/>\n");
     base_emit(w, domain);
     EMIT(w, "      <target dev='%s' bus='%s'/>\n    </disk>\n", bus->device, bus->libvirt);
     if (domain->desktop->disk_bus == CR_DISK_BUS_SCSI)
         EMIT(w, "    <controller type='scsi' index='0' model='virtio-scsi'/>\n");
+}
+
+/* The data disk, on the same bus: the guest has the driver already. */
+static void data_disk_emit(struct writer *w, const struct cr_domain *domain)
+{
+    const struct bus *bus = &buses[domain->desktop->disk_bus];
+    if (domain->data_disk == NULL)
+        return;
+    EMIT(w, "    <disk type='file' device='disk'>\n");
+    EMIT(w, "      <driver name='qemu' type='qcow2' cache='writeback' discard='unmap' "
+            "error_policy='stop' rerror_policy='stop'/>\n      <source");
+    attribute_emit(w, "file", domain->data_disk);
+    EMIT(w, "/>\n      <backingStore/>\n");
+    EMIT(w, "      <target dev='%s' bus='%s'/>\n", bus->second, bus->libvirt);
+    EMIT(w, "      <serial>" CR_DATA_DISK_SERIAL "</serial>\n    </disk>\n");
 }
 
 static void serial_emit(struct writer *w, const struct cr_desktop *desktop)
@@ -167,6 +185,7 @@ int cr_domain_xml_format(const struct cr_domain *domain, struct cr_buf *out)
     machine_emit(&w, domain);
     EMIT(&w, "  <devices>\n");
     disk_emit(&w, domain);
+    data_disk_emit(&w, domain);
     if (desktop->nic == CR_NIC_USER)
         EMIT(&w,
              "    <interface type='user'>\n      <mac address='" NIC_ADDRESS "'/>\n"

@@ -10,12 +10,17 @@
 /* More XML than any desktop makes. */
 #define CR_DOMAIN_XML_BYTES_MAX (64 * CR_KIB)
 
+/* By which a guest finds its data disk, as in /dev/disk/by-id. */
+#define CR_DATA_DISK_SERIAL "carrel-data"
+
 /* One session of a desktop. Everything is borrowed for the call; paths are absolute. */
 struct cr_domain {
     const struct cr_desktop *desktop;
     const char *name;       /* the domain's name */
     bool kvm;               /* false: software emulation */
     const char *overlay;    /* the qcow2 file that takes the writes */
+    bool overlay_lasts;     /* it is used again after a power cut; false: flushing it is a waste */
+    const char *data_disk;  /* a second disk, qcow2; NULL: none */
     const char *plain;      /* its base as a flat file; NULL: it is served by NBD */
     const char *nbd_socket; /* where that is, ... */
     const char *nbd_export; /* ... and as what: NAME@N */

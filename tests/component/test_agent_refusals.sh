@@ -26,13 +26,15 @@ desktop() { # LINE...
 }
 
 # The command line.
-command_line; sentence 2 "no command; it is one of 'run', 'status', 'restore' or 'stop'"
+command_line; sentence 2 "no command; it is one of 'run', 'status', 'restore', 'stop', 'logout' or 'overlays'"
 command_line walk; sentence 2 "unknown command 'walk'; it is one of 'run'"
 command_line status more; sentence 2 "'status' takes no 'more'"
 command_line run --image x --cache /tmp; sentence 2 'name it with --server'
 command_line run --server x --cache /tmp; sentence 2 'name it with --image'
 command_line run --server x --image x; sentence 2 'name it with --cache'
 command_line run --server x --image x --cache x --deltas maybe; sentence 2 "--deltas is neither"
+command_line overlays; sentence 2 "'overlays' takes 'ls' or 'export ID FILE'"
+command_line overlays ls; sentence 2 'name it with --cache'
 command_line run --color; sentence 2 "option '--color' is unknown"
 command_line run --server; sentence 2 "option '--server' needs a value"
 command_line run --server x --image 'a/b' --cache "$cache"; sentence 1 "'a/b'"
@@ -43,6 +45,14 @@ desktop 'cpus = 1' 'memroy = 2G'; sentence 1 "'$work/desktop', line 2: unknown k
 desktop 'cpus = many'; sentence 1 "line 1: 'many' is no number of CPUs"
 head -c 70000 /dev/zero >"$work/desktop"
 agent_start; sentence 1 'larger than 65536 bytes'
+desktop 'overlay = sometimes'; sentence 1 "'sometimes' is no value for 'overlay'; use one of boot, logout"
+desktop 'overlay_for = person' 'overlay = keep'; sentence 1 'say who it is with --person NAME'
+desktop 'overlay_keep_days = 4000'; sentence 1 'write 0 to 3650'
+desktop 'data_disk = 1'; sentence 1 "'1' is no size for 'data_disk'"
+: >"$work/desktop"
+agent_start --data-disk nothing; sentence 1 "the data disk 'nothing' .give a size"
+agent_start --person $'a\nb'; sentence 1 'without control characters'
+agent_start --overlay-keep-days many; sentence 1 'no number of days'
 desktop "serial = $work/none/log"; sentence 1 "opening '$work/none/log' for the serial line"
 
 # Folders.

@@ -61,7 +61,8 @@ eventually() { # SECONDS WHAT command...
 
 # An image service with the face of carrel-blockd, over a raw file. What it serves is $golden; while
 # the file $work/broken exists every read fails. Once the file $work/complete exists it says that
-# the version is complete, in the file of the cache folder that stands in there; later, too.
+# the version is complete, in the file of the cache folder that stands in there; later, too. The file
+# $work/newest holds the number of the newest version, else it is 1; $work/root its root.
 image_service() { # GOLDEN
     golden=$1
     cat >"$work/carrel-blockd" <<SERVICE
@@ -70,7 +71,7 @@ while [ \$# -gt 0 ]; do
     case \$1 in --socket) socket=\$2 ;; --image) image=\$2 ;; --pidfile) pidfile=\$2 ;; esac
     shift 2
 done
-case \$image in *@*) ;; *) image=\$image@1 ;; esac
+case \$image in *@*) ;; *) image=\$image@\$(cat "$work/newest" 2>/dev/null || echo 1) ;; esac
 nbdkit -f -r -U "\$socket" -P "\$pidfile" --exit-with-parent --filter=error file "$golden" \
     error-pread-rate=100% error-file="$work/broken" &
 served=\$!
@@ -81,7 +82,7 @@ done
 told=
 tell() { [ -n "\$told" ] || [ ! -e "$work/complete" ] || { told=1; echo "complete \$(<"$work/complete")"; }; }
 tell
-echo "ready \$image \$(stat -c %s "$golden")"
+echo "ready \$image \$(stat -c %s "$golden") \$(cat "$work/root" 2>/dev/null)"
 while kill -0 \$served 2>/dev/null; do tell; read -r -t 0.1 <> <(:); done
 SERVICE
     chmod +x "$work/carrel-blockd"

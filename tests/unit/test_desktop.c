@@ -43,6 +43,8 @@ static void an_empty_file_is_the_default_desktop(void **state)
     assert_int_equal(desktop.cpus, 2);
     assert_int_equal(desktop.disk_bus, CR_DISK_BUS_VIRTIO);
     assert_int_equal(desktop.display, CR_DISPLAY_NONE);
+    assert_int_equal(desktop.overlay, CR_OVERLAY_BOOT);
+    assert_int_equal(desktop.data_disk_bytes, 0);
 }
 
 static void every_key_is_understood(void **state)
@@ -59,6 +61,12 @@ static void every_key_is_understood(void **state)
                            "nic = user\n"
                            "nic_model = e1000e\n"
                            "display = vnc\n"
+                           "overlay = weekly\n"
+                           "overlay_for = person\n"
+                           "overlay_update = reset\n"
+                           "overlay_max = 20G\n"
+                           "overlay_keep_days = 14\n"
+                           "data_disk = 1M\n"
                            "serial = socket:/run/x/serial\n"
                            "serial_log = /var/log/a = b.log", /* no newline at the end */
                            &desktop, &err),
@@ -70,6 +78,12 @@ static void every_key_is_understood(void **state)
     assert_int_equal(desktop.nic, CR_NIC_USER);
     assert_int_equal(desktop.nic_model, CR_NIC_MODEL_E1000E);
     assert_int_equal(desktop.display, CR_DISPLAY_VNC);
+    assert_int_equal(desktop.overlay, CR_OVERLAY_WEEKLY);
+    assert_int_equal(desktop.overlay_for, CR_OVERLAY_FOR_PERSON);
+    assert_int_equal(desktop.overlay_update, CR_OVERLAY_RESET);
+    assert_int_equal(desktop.overlay_max_bytes, 20 * CR_GIB);
+    assert_int_equal(desktop.overlay_keep_days, 14);
+    assert_int_equal(desktop.data_disk_bytes, CR_MIB);
     assert_int_equal(desktop.serial, CR_SERIAL_SOCKET);
     assert_string_equal(desktop.serial_path, "/run/x/serial");
     assert_string_equal(desktop.serial_log, "/var/log/a = b.log");
@@ -108,6 +122,9 @@ static void a_line_that_is_no_key_and_value_is_refused(void **state)
     (void)state;
     assert_refused("[desktop]\n", "line 1", "not 'key = value'");
     assert_refused("cpus 2\n", "line 1", "not 'key = value'");
+    assert_refused("data_disk = 1\n", "line 1", "whole mebibytes");
+    assert_refused("overlay_max = 65T\n", "line 1", "'65T' is no size for 'overlay_max'");
+    assert_refused("overlay_keep_days = 3651\n", "line 1", "0 to 3650");
     assert_refused("= 2\n", "line 1", "not 'key = value'");
 }
 

@@ -65,6 +65,14 @@ static void the_whole_chain_is_described(void **state)
     assert_has("<source file='/c/overlay.qcow2'/>");
     assert_has("<source protocol='nbd' name='physics@7'>");
     assert_has("<host transport='unix' socket='/r/nbd.sock'/>");
+    assert_has("cache='unsafe'");
+    assert_has_not("carrel-data");
+    domain.overlay_lasts = true;
+    domain.data_disk = "/d/anna.qcow2";
+    assert_has_not("cache='unsafe'");
+    assert_has("<source file='/d/anna.qcow2'/>");
+    assert_has("<target dev='vdb' bus='virtio'/>");
+    assert_has("<serial>carrel-data</serial>");
     domain.plain = "/c/disks/1&2.disk";
     assert_has("<backingStore type='file'>");
     assert_has("<source file='/c/disks/1&#38;2.disk'/>");
