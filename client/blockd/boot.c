@@ -4,7 +4,7 @@
 #include "lib/base/mem.h"
 #include "lib/blk/lookup.h"
 #include "lib/hotlist/hotlist.h"
-#include "lib/net/https.h"
+#include "lib/net/several.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -103,7 +103,7 @@ static int boot_send(struct boot *boot)
     if (r == 0)
         r = cr_hotlist_format(&boot->list, &bytes);
     if (r == 0)
-        r = cr_https_post(boot->options.server, path, bytes.data, bytes.len, &answer, NULL);
+        r = cr_several_post(boot->options.server, path, bytes.data, bytes.len, &answer, NULL);
     if (r == 0)
         atomic_store(&boot->sent, boot->list.count);
     return r;

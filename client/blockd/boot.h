@@ -15,7 +15,7 @@
 struct boot;
 
 struct boot_options {
-    struct cr_store *server;  /* the boot is sent there; borrowed until stop */
+    struct cr_store *server;  /* several; the boot is sent there; borrowed until stop */
     struct cr_seatdisk *disk; /* borrowed until stop */
     unsigned max_s, quiet_s;
 };

@@ -18,7 +18,7 @@
 /* Enough to keep a network busy; each costs memory (carrel-blockd.8). */
 #define THREADS       "8"
 
-#define ARGUMENTS_MAX 48
+#define ARGUMENTS_MAX (48 + CR_SERVERS_MAX)
 
 /* A socket that a killed predecessor left is removed; one that somebody serves is not. */
 static int socket_clear(const char *path, struct cr_error *err)
@@ -83,7 +83,8 @@ static void command_fill(struct command *command, const struct options *options,
     command_add(command, "--unix=", options->socket);
     command_add(command, "--pidfile=", options->pidfile);
     command_add(command, "", plugin);
-    command_add(command, "server=", options->server);
+    for (unsigned i = 0; i < options->server_count; i++)
+        command_add(command, "server=", options->servers[i]);
     command_add(command, "image=", options->image);
     command_add(command, "cache=", options->cache);
     command_add(command, "pki=", options->pki);

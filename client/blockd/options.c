@@ -18,7 +18,8 @@ struct option_info {
 #define FIELD(name) offsetof(struct options, name)
 
 static const struct option_info table[] = {
-    {"--server", "URL", FIELD(server), true, "the image server, https://HOST:PORT"},
+    {"--server", "URL", FIELD(servers), true,
+     "an image server, https://HOST:PORT; may be given several times"},
     {"--image", "NAME[@N]", FIELD(image), true,
      "the version; NAME alone the newest, NAME:CHANNEL by channel"},
     {"--cache", "DIR", FIELD(cache), true, "the folder that keeps what was read"},
@@ -79,7 +80,13 @@ static int option_take(int argc, char **argv, int *at, struct options *options,
         if (value == NULL || value[0] == '\0')
             return cr_error_set(err, -EINVAL, "'%s' needs a value: %s %s", info->name, info->name,
                                 info->value);
-        memcpy(field, &value, sizeof(value));
+        if (info->field != FIELD(servers)) {
+            memcpy(field, &value, sizeof(value));
+            return 0;
+        }
+        if (options->server_count == CR_SERVERS_MAX)
+            return cr_error_set(err, -EINVAL, "more than %u times '--server'", CR_SERVERS_MAX);
+        options->servers[options->server_count++] = value;
         return 0;
     }
     return cr_error_set(err, -EINVAL, "'%s' is not known; see carrel-blockd --help", text);

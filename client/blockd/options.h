@@ -3,11 +3,14 @@
 #pragma once
 
 #include "lib/base/error.h"
+#include "lib/base/limits.h"
 
 #include <stdbool.h>
 
 struct options {
-    const char *server, *image, *cache, *pki, *trust, *socket, *pidfile, *patience, *deltas, *hot,
+    const char *servers[CR_SERVERS_MAX]; /* server_count of them */
+    unsigned server_count;
+    const char *image, *cache, *pki, *trust, *socket, *pidfile, *patience, *deltas, *hot,
         *fill_rate, *boot_seconds, *boot_quiet, *stats, *record;
     const char *cache_limit, *reserve, *scrub_rate;
     const char *peers, *peer_listen, *peer_upload;

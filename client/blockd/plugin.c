@@ -5,7 +5,7 @@
  * foreground: threads are made here before nbdkit serves, and it must not fork after that.
  *
  *      QEMU ── nbdkit ── plugin.c ── lib/seatcache ──┬── cache folder
- *                                                    └── lib/net/https ── server
+ *                                                    └── lib/net ── servers
  *
  * What goes wrong is told on stderr under the name of the launcher, which is what people started.
  */
@@ -49,7 +49,9 @@
 #define SCRUB_RATE_DEFAULT (4 * CR_MIB)
 
 static struct {
-    char *server, *pki, *cache, *trust, *stats, *record, *socket, *peer_listen; /* owned */
+    char *servers[CR_SERVERS_MAX]; /* owned */
+    unsigned server_count;
+    char *pki, *cache, *trust, *stats, *record, *socket, *peer_listen; /* owned */
     bool image_given, no_deltas, no_hot, peers;
     struct cr_ref image;
     uint64_t patience_s, boot_s, boot_quiet_s;
@@ -78,10 +80,13 @@ static const struct {
     char **text;
     bool is_path; /* made absolute */
 } texts[] = {
-    {"server", &config.server, false}, {"pki", &config.pki, true},
-    {"cache", &config.cache, true},    {"trust", &config.trust, true},
-    {"stats", &config.stats, true},    {"record", &config.record, true},
-    {"socket", &config.socket, true},  {"peer-listen", &config.peer_listen, false},
+    {"pki", &config.pki, true},
+    {"cache", &config.cache, true},
+    {"trust", &config.trust, true},
+    {"stats", &config.stats, true},
+    {"record", &config.record, true},
+    {"socket", &config.socket, true},
+    {"peer-listen", &config.peer_listen, false},
 };
 
 static const struct {
@@ -111,9 +116,21 @@ static const struct {
     {"peers", &config.peers, false},
 };
 
+static int server_add(const char *uri)
+{
+    if (config.server_count == CR_SERVERS_MAX) {
+        nbdkit_error("more than %u times server=", CR_SERVERS_MAX);
+        return -1;
+    }
+    config.servers[config.server_count] = strdup(uri);
+    return config.servers[config.server_count] != NULL ? (config.server_count++, 0) : -1;
+}
+
 static int plugin_config(const char *key, const char *value)
 {
     struct cr_error err = {0};
+    if (strcmp(key, "server") == 0)
+        return server_add(value);
     for (size_t i = 0; i < CR_ARRAY_LEN(texts); i++) {
         if (strcmp(key, texts[i].key) != 0)
             continue;
@@ -149,7 +166,7 @@ static int plugin_config(const char *key, const char *value)
 
 static int plugin_config_complete(void)
 {
-    if (config.server != NULL && config.cache != NULL && config.image_given)
+    if (config.server_count > 0 && config.cache != NULL && config.image_given)
         return 0;
     nbdkit_error("server=URL, image=NAME[@N] and cache=DIR are needed; start carrel-blockd rather "
                  "than this plugin");
@@ -157,7 +174,7 @@ static int plugin_config_complete(void)
 }
 
 #define CONFIG_HELP                                                                                \
-    "server=URL       (required) https://HOST:PORT of the image server.\n"                         \
+    "server=URL       (required) https://HOST:PORT of an image server; may be repeated.\n"         \
     "image=NAME[@N]   (required) The version; without @N the newest at start.\n"                   \
     "cache=DIR        (required) The folder that keeps what was read.\n"                           \
     "pki=DIR          Certificates.\n"                                                             \
@@ -293,7 +310,8 @@ static int plugin_after_fork(void)
 {
     struct cr_error err = {0};
     struct seat_settings settings = {
-        .server = config.server,
+        .servers = (const char *const *)config.servers,
+        .server_count = config.server_count,
         .pki = config.pki,
         .cache = config.cache,
         .trust = config.trust,
@@ -335,6 +353,8 @@ static void plugin_unload(void)
     plugin_end();
     for (size_t i = 0; i < CR_ARRAY_LEN(texts); i++)
         free(TAKE_PTR(*texts[i].text));
+    while (config.server_count > 0)
+        free(config.servers[--config.server_count]);
 }
 
 /* --- connections and requests ---------------------------------------------------------------- */

@@ -4,40 +4,46 @@
 #include "client/blockd/seat_trust.h"
 #include "lib/base/fd.h"
 #include "lib/base/mem.h"
-#include "lib/net/https.h"
+#include "lib/net/several.h"
 #include "lib/net/uri_add.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 
-/* The server's URI with the settings that stand beside it. */
-static int uri_make(const struct seat_settings *settings, unsigned patience_s, struct cr_buf *uri,
+/* A server's URI with the settings that stand beside it, for the caller to free. */
+static int uri_make(const struct seat_settings *settings, const char *server, char **ret_uri,
                     struct cr_error *err)
 {
-    char patience[16];
-    snprintf(patience, sizeof(patience), "%u", patience_s);
-    int r = cr_buf_append(uri, settings->server, strlen(settings->server));
+    struct cr_buf uri = CR_BUF_INIT(CR_URI_BYTES_MAX);
+    int r = cr_buf_append(&uri, server, strlen(server));
     if (r == 0 && settings->pki != NULL)
-        r = cr_server_uri_add(uri, "pki", settings->pki);
+        r = cr_server_uri_add(&uri, "pki", settings->pki);
     if (r == 0)
-        r = cr_server_uri_add(uri, "patience", patience);
-    if (r == 0)
-        r = cr_buf_append(uri, "", 1);
-    return r < 0 ? cr_error_errno(err, r, "server '%.200s'", settings->server) : 0;
+        r = cr_buf_append(&uri, "", 1);
+    if (r < 0)
+        cr_buf_done(&uri);
+    *ret_uri = (char *)uri.data;
+    return r < 0 ? cr_error_errno(err, r, "server '%.200s'", server) : 0;
 }
 
-/* A store on the server, with connections of its own. */
+/* A store on the servers, with connections of its own. */
 static int store_open(const struct seat_settings *settings, unsigned patience_s,
                       struct cr_store *_Atomic *ret_store, struct cr_error *err)
 {
-    CLEANUP_BUF struct cr_buf uri = CR_BUF_INIT(CR_URI_BYTES_MAX);
+    const struct cr_several_options options = {.patience_s = patience_s};
+    char *uris[CR_SERVERS_MAX] = {NULL};
     struct cr_store *store = NULL;
-    int r = uri_make(settings, patience_s, &uri, err);
+    int r = 0;
+    for (unsigned i = 0; r == 0 && i < settings->server_count; i++)
+        r = uri_make(settings, settings->servers[i], &uris[i], err);
     if (r == 0)
-        r = cr_https_open((const char *)uri.data, &store, err);
+        r = cr_several_open((const char *const *)uris, settings->server_count, &options, &store,
+                            err);
     if (r == 0)
         *ret_store = store;
+    for (unsigned i = 0; i < settings->server_count; i++)
+        free(uris[i]);
     return r;
 }
 
@@ -57,23 +63,27 @@ static int trust_ask(struct seat *seat, const struct seat_settings *settings,
 static uint64_t background_received(void *context)
 {
     struct seat *seat = context;
-    struct cr_https_stat stat = {0};
-    cr_https_stat(seat->background, &stat);
-    return stat.bytes_received;
+    struct cr_https_stat stat;
+    struct cr_peers_stat peers;
+    struct cr_upload_stat upload;
+    cr_several_total(seat->background, &stat);
+    peer_stat(seat->peer, &peers, &upload);
+    return stat.bytes_received + peers.fetched.peer_bytes;
 }
 
 /* Other seats stand in front of the server. */
 static int peer_make(struct seat *seat, const struct seat_settings *settings, struct cr_error *err)
 {
-    CLEANUP_BUF struct cr_buf uri = CR_BUF_INIT(CR_URI_BYTES_MAX);
+    CLEANUP_FREE char *uri = NULL;
     struct peer *peer = NULL;
-    int r = uri_make(settings, settings->patience_s, &uri, err);
+    /* The first one tells of other seats. */
+    int r = uri_make(settings, settings->servers[0], &uri, err);
     if (r < 0)
         return r;
     const struct peer_options options = {
         .server = seat->store,
         .background = seat->background,
-        .server_uri = (const char *)uri.data,
+        .server_uri = uri,
         .listen = settings->peer_listen,
         .upload_bytes = settings->peer_upload_bytes,
         .warn = settings->warn,
@@ -174,7 +184,7 @@ void seat_interrupt(struct seat *seat)
     for (unsigned i = 0; (at = store_at(seat, i)) != NULL; i++) {
         struct cr_store *store = atomic_load(at);
         if (store != NULL)
-            cr_https_interrupt(store);
+            cr_several_interrupt(store);
     }
     struct peer *peer = atomic_load(&seat->peer);
     if (peer != NULL)

@@ -7,10 +7,11 @@
 #include "client/blockd/peer.h"
 
 struct seat_settings {
-    const char *server; /* URI */
-    const char *pki;    /* folder; NULL = none */
-    const char *cache;  /* folder */
-    const char *trust;  /* folder of signed metadata; NULL = the head of the image is believed */
+    const char *const *servers; /* URIs, server_count of them */
+    unsigned server_count;
+    const char *pki;   /* folder; NULL = none */
+    const char *cache; /* folder */
+    const char *trust; /* folder of signed metadata; NULL = the head of the image is believed */
     struct cr_ref image;
     unsigned patience_s;
     bool no_deltas;                                     /* as cr_seatdisk_options */
@@ -25,8 +26,8 @@ struct seat_settings {
 };
 
 struct seat {
-    struct cr_store *_Atomic store;
-    struct cr_store *_Atomic trust;      /* the same server, asked for signed metadata */
+    struct cr_store *_Atomic store;      /* the servers (lib/net/several.h) */
+    struct cr_store *_Atomic trust;      /* the same, asked for signed metadata */
     struct cr_store *_Atomic background; /* the same, on connections that no read waits for */
     struct peer *_Atomic peer;           /* NULL = no peers */
     struct cr_seatdisk *disk;

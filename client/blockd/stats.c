@@ -3,25 +3,48 @@
 
 #include "lib/base/fd.h"
 #include "lib/base/mem.h"
-#include "lib/net/https.h"
+#include "lib/net/several.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
 
+/* Of each server, what reads and background together had of it. */
+static int servers_format(const struct seat *seat, struct cr_buf *text)
+{
+    int r = cr_buf_printf(text, ", \"servers\": [");
+    for (unsigned i = 0; r == 0 && i < cr_several_count(seat->store); i++) {
+        struct cr_https_stat net, background;
+        struct cr_several_stat stat, other;
+        cr_several_https_stat(seat->store, i, &net);
+        cr_several_https_stat(seat->background, i, &background);
+        cr_several_stat(seat->store, i, &stat);
+        cr_several_stat(seat->background, i, &other);
+        r = cr_buf_printf(
+            text,
+            "%s{\"server\": \"%s\", \"requests\": %" PRIu64 ", \"received_bytes\": %" PRIu64
+            ", \"chunks\": %" PRIu64 ", \"left\": %" PRIu64 ", \"refused\": %" PRIu64
+            ", \"latency_us\": %" PRIu64 "}",
+            i > 0 ? ", " : "", stat.name, net.requests + background.requests,
+            net.bytes_received + background.bytes_received, net.chunks + background.chunks,
+            stat.lefts + other.lefts, stat.refused + other.refused, stat.latency_us);
+    }
+    return r == 0 ? cr_buf_printf(text, "]") : r;
+}
+
 int stats_write(const struct seat *seat, const char *path)
 {
-    CLEANUP_BUF struct cr_buf text = CR_BUF_INIT(4096);
+    CLEANUP_BUF struct cr_buf text = CR_BUF_INIT(16 * CR_KIB);
     struct cr_seatdisk_stat disk;
-    struct cr_https_stat net = {0}, background = {0};
+    struct cr_https_stat net, background;
     struct fill_stat fill;
     struct cr_peers_stat peers;
     struct cr_upload_stat upload;
     char ref[CR_REF_TEXT];
     const struct cr_version *version = cr_seatdisk_version(seat->disk);
     cr_seatdisk_stat(seat->disk, &disk);
-    cr_https_stat(seat->store, &net);
-    cr_https_stat(seat->background, &background);
+    cr_several_total(seat->store, &net);
+    cr_several_total(seat->background, &background);
     fill_stat(seat->fill, &fill);
     peer_stat(seat->peer, &peers, &upload);
     const struct {
@@ -70,6 +93,8 @@ int stats_write(const struct seat *seat, const char *path)
         cr_buf_printf(&text, "{\"version\": \"%s\"", cr_ref_format(cr_version_ref(version), ref));
     for (size_t i = 0; r == 0 && i < CR_ARRAY_LEN(figures); i++)
         r = cr_buf_printf(&text, ", \"%s\": %" PRIu64, figures[i].name, figures[i].value);
+    if (r == 0)
+        r = servers_format(seat, &text);
     if (r == 0)
         r = cr_buf_printf(&text, "}\n");
     return r < 0 ? r : cr_file_replace(AT_FDCWD, path, text.data, text.len, 0644);

@@ -153,6 +153,7 @@
 #define CR_HTTP_HEADERS_MAX     64U
 #define CR_HTTP_SENTENCE_MAX    512U /* the body of a refusal */
 #define CR_IMAGE_LIST_BYTES_MAX (2 + CR_IMAGES_MAX * (CR_NAME_MAX + 3ULL))
+#define CR_SERVERS_MAX          8U /* that one client knows */
 #define CR_HTTP_CONNECTIONS_MAX 100000U
 #define CR_HTTP_THREADS_MAX     256U
 

@@ -7,24 +7,28 @@
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/evp.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <sys/random.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #define CONNECT_TIMEOUT_MS        2000L
 #define CONNECT_TIMEOUT_PINNED_MS 1000L
 #define UNACKED_TIMEOUT_MS        5000 /* a peer whose machine died is noticed after this */
-#define DELAY_MIN_MS              100U
-#define DELAY_MAX_MS              2000U
-#define IDLE_MAX                  32 /* connections kept for later */
+#define IDLE_MAX                  32   /* connections kept for later */
 #define RECEIVE_BYTES             (256L * 1024)
 #define STALL_BYTES               (16 * 1024) /* fewer within the time that the URI says are a stall */
+#define LOOK_MS                   100         /* how often a silent transfer is looked after */
+
+/* A connection and what drives it. */
+struct lane {
+    CURL *curl;
+    CURLM *multi;
+};
 
 struct cr_http {
     struct cr_server_uri uri;
@@ -37,10 +41,11 @@ struct cr_http {
 
     pthread_mutex_t lock; /* guards the idle handles; waits sleep on it */
     pthread_cond_t woken;
-    CURL *idle[IDLE_MAX]; /* the last one used is the first one taken: few connections stay warm */
+    struct lane idle[IDLE_MAX]; /* the last one used is the first one taken: few stay warm */
     unsigned idle_count;
 
     atomic_bool interrupted, answered;
+    atomic_uint silence_ms; /* as cr_http_set_silence */
     atomic_uint_least64_t requests, retries, bytes_received;
 };
 
@@ -50,7 +55,8 @@ struct attempt {
     const struct cr_http_request *request;
     CURL *curl;
     uint64_t marked_ms, marked_bytes; /* when STALL_BYTES had last come, and what had come then */
-    bool stalled;
+    uint64_t heard_ms, heard_bytes;   /* when anything had last come */
+    bool stalled, silent;
     int sink_result;
     struct cr_error sink_error;
     char curl_error[CURL_ERROR_SIZE];
@@ -146,12 +152,18 @@ int cr_http_new_pinned(const struct cr_server_uri *uri, const struct cr_id *pin,
     return http_make(uri, pin, ret_http, err);
 }
 
+static void lane_done(struct lane *lane)
+{
+    curl_easy_cleanup(lane->curl);
+    curl_multi_cleanup(lane->multi);
+}
+
 void cr_http_free(struct cr_http *http)
 {
     if (http == NULL)
         return;
     for (unsigned i = 0; i < http->idle_count; i++)
-        curl_easy_cleanup(http->idle[i]);
+        lane_done(&http->idle[i]);
     if (http->share != NULL)
         curl_share_cleanup(http->share);
     for (size_t i = 0; i < CR_ARRAY_LEN(http->share_locks); i++)
@@ -159,6 +171,11 @@ void cr_http_free(struct cr_http *http)
     pthread_cond_destroy(&http->woken);
     pthread_mutex_destroy(&http->lock);
     free(http);
+}
+
+void cr_http_set_silence(struct cr_http *http, unsigned ms)
+{
+    atomic_store(&http->silence_ms, ms);
 }
 
 const char *cr_http_server(const struct cr_http *http)
@@ -175,13 +192,6 @@ void cr_http_stat(const struct cr_http *http, struct cr_http_stat *ret_stat)
     };
 }
 
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* --- handles ---------------------------------------------------------------------------------- */
 
 /* A peer that vanished without a word (power, cable) must not hold a request for minutes. */
@@ -194,21 +204,27 @@ static int socket_prepare(void *context, curl_socket_t fd, curlsocktype purpose)
 }
 
 /*
- * curl asks this at least once a second; non-zero ends the transfer. Its own low-speed limit looks
+ * Asked every LOOK_MS at least; non-zero ends the transfer. Its own low-speed limit looks
  * at an average, and so sees the end of a fast transfer many seconds late.
  */
 static int is_over(void *context, curl_off_t down_total, curl_off_t down, curl_off_t up_total,
                    curl_off_t up)
 {
     struct attempt *attempt = context;
-    uint64_t bytes = (uint64_t)down + (uint64_t)up, now = now_ms();
+    uint64_t bytes = (uint64_t)down + (uint64_t)up, now = cr_clock_ms();
+    uint64_t silence_ms = atomic_load(&attempt->http->silence_ms);
     (void)down_total, (void)up_total;
     if (bytes - attempt->marked_bytes >= STALL_BYTES || bytes < attempt->marked_bytes) {
         attempt->marked_bytes = bytes;
         attempt->marked_ms = now;
     }
+    if (bytes != attempt->heard_bytes) {
+        attempt->heard_bytes = bytes;
+        attempt->heard_ms = now;
+    }
+    attempt->silent = silence_ms > 0 && now - attempt->heard_ms > silence_ms;
     attempt->stalled = now - attempt->marked_ms > (uint64_t)attempt->http->uri.stall_s * 1000;
-    return attempt->stalled || atomic_load(&attempt->http->interrupted);
+    return attempt->silent || attempt->stalled || atomic_load(&attempt->http->interrupted);
 }
 
 static size_t body_received(char *data, size_t size, size_t count, void *context);
@@ -255,26 +271,27 @@ static CURL *handle_new(struct cr_http *http)
     return curl;
 }
 
-static CURL *handle_take(struct cr_http *http)
+static struct lane lane_take(struct cr_http *http)
 {
-    CURL *curl = NULL;
+    struct lane lane = {0};
     pthread_mutex_lock(&http->lock);
     if (http->idle_count > 0)
-        curl = http->idle[--http->idle_count];
+        lane = http->idle[--http->idle_count];
     pthread_mutex_unlock(&http->lock);
-    return curl != NULL ? curl : handle_new(http);
+    if (lane.curl == NULL)
+        lane = (struct lane){.curl = handle_new(http), .multi = curl_multi_init()};
+    return lane;
 }
 
-static void handle_give(struct cr_http *http, CURL *curl)
+static void lane_give(struct cr_http *http, struct lane *lane)
 {
     pthread_mutex_lock(&http->lock);
-    if (http->idle_count < IDLE_MAX) {
-        http->idle[http->idle_count++] = curl;
-        curl = NULL;
-    }
+    bool kept = lane->curl != NULL && lane->multi != NULL && http->idle_count < IDLE_MAX;
+    if (kept)
+        http->idle[http->idle_count++] = *lane;
     pthread_mutex_unlock(&http->lock);
-    if (curl != NULL)
-        curl_easy_cleanup(curl);
+    if (!kept)
+        lane_done(lane);
 }
 
 /* --- one request ------------------------------------------------------------------------------ */
@@ -326,6 +343,8 @@ static int attempt_judge(struct attempt *attempt, CURLcode code, struct cr_error
     }
     if (atomic_load(&http->interrupted))
         return cr_error_set(err, -ECANCELED, "server '%s': given up on request", http->server);
+    if (attempt->silent)
+        return cr_error_set(err, -EAGAIN, "server '%s' is silent", http->server);
     if (attempt->stalled)
         return cr_error_set(err, -EAGAIN,
                             "server '%s' does not answer (less than 16 KiB within %u s); check the "
@@ -350,6 +369,22 @@ static int attempt_judge(struct attempt *attempt, CURLcode code, struct cr_error
     return cr_http_failure_status(&failure, err);
 }
 
+/* What curl_easy_perform does, but for looking more often whether it is over. */
+static CURLcode lane_perform(const struct lane *lane)
+{
+    CURLcode code = CURLE_OUT_OF_MEMORY;
+    int running = 1, left = 0;
+    if (curl_multi_add_handle(lane->multi, lane->curl) != CURLM_OK)
+        return code;
+    while (curl_multi_perform(lane->multi, &running) == CURLM_OK && running > 0)
+        curl_multi_poll(lane->multi, NULL, 0, LOOK_MS, NULL);
+    const CURLMsg *message = curl_multi_info_read(lane->multi, &left);
+    if (message != NULL && message->msg == CURLMSG_DONE)
+        code = message->data.result;
+    curl_multi_remove_handle(lane->multi, lane->curl);
+    return code;
+}
+
 int cr_http_do(struct cr_http *http, const struct cr_http_request *request, struct cr_error *err)
 {
     char url[CR_SERVER_TEXT + 256];
@@ -357,9 +392,11 @@ int cr_http_do(struct cr_http *http, const struct cr_http_request *request, stru
     if (n < 0 || (size_t)n >= sizeof(url))
         return cr_error_set(err, -EINVAL, "server '%s': the path of the request is too long",
                             http->server);
-    struct attempt attempt = {.http = http, .request = request, .marked_ms = now_ms()};
+    struct attempt attempt = {.http = http, .request = request, .marked_ms = cr_clock_ms()};
+    attempt.heard_ms = attempt.marked_ms;
     cr_buf_init(&attempt.sentence, CR_HTTP_SENTENCE_MAX);
-    attempt.curl = handle_take(http);
+    struct lane lane = lane_take(http);
+    attempt.curl = lane.curl;
     struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
     headers = headers == NULL
                   ? NULL
@@ -368,14 +405,14 @@ int cr_http_do(struct cr_http *http, const struct cr_http_request *request, stru
     if (complete && request->header != NULL)
         complete = curl_slist_append(headers, request->header) != NULL;
     int r;
-    if (attempt.curl == NULL || !complete) {
+    if (lane.curl == NULL || lane.multi == NULL || !complete) {
         r = cr_error_errno(err, -ENOMEM, "server '%s'", http->server);
     } else {
         request_prepare(&attempt, url);
         curl_easy_setopt(attempt.curl, CURLOPT_HTTPHEADER,
                          request->body != NULL || request->header != NULL ? headers : NULL);
         atomic_fetch_add(&http->requests, 1);
-        CURLcode code = curl_easy_perform(attempt.curl);
+        CURLcode code = lane_perform(&lane);
         curl_off_t body = 0;
         long head = 0;
         curl_easy_getinfo(attempt.curl, CURLINFO_SIZE_DOWNLOAD_T, &body);
@@ -387,22 +424,12 @@ int cr_http_do(struct cr_http *http, const struct cr_http_request *request, stru
         curl_easy_setopt(attempt.curl, CURLOPT_ERRORBUFFER, NULL);
     }
     curl_slist_free_all(headers);
-    if (attempt.curl != NULL)
-        handle_give(http, attempt.curl);
+    lane_give(http, &lane);
     cr_buf_done(&attempt.sentence);
     return r;
 }
 
 /* --- patience --------------------------------------------------------------------------------- */
-
-/* Three quarters of it up to all of it, so that a room full of seats does not come back in step. */
-static unsigned jitter(unsigned ms)
-{
-    uint32_t random = 0;
-    if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != (ssize_t)sizeof(random))
-        return ms;
-    return ms - random % (ms / 4 + 1);
-}
 
 /* Sleep, unless interrupted. */
 static bool sleep_ms(struct cr_http *http, uint64_t ms)
@@ -420,18 +447,14 @@ static bool sleep_ms(struct cr_http *http, uint64_t ms)
     return !atomic_load(&http->interrupted);
 }
 
-int cr_http_wait(struct cr_http *http, struct cr_http_patience *patience, struct cr_error *err)
+int cr_http_wait(struct cr_http *http, struct cr_patience *patience, struct cr_error *err)
 {
-    uint64_t now = now_ms(), whole_ms = (uint64_t)http->uri.patience_s * 1000;
-    if (patience->since_ms == 0)
-        patience->since_ms = now;
-    uint64_t spent = now - patience->since_ms;
-    if (spent >= whole_ms)
+    if (http->uri.patience_s == 0)
+        return -ETIMEDOUT; /* somebody else is patient */
+    uint64_t ms = cr_patience_next(patience, cr_clock_ms(), (uint64_t)http->uri.patience_s * 1000);
+    if (ms == 0)
         return cr_error_prefix(err, -ETIMEDOUT, "gave up after %u s", http->uri.patience_s);
-    unsigned delay = patience->delay_ms == 0 ? DELAY_MIN_MS : patience->delay_ms * 2;
-    patience->delay_ms = delay > DELAY_MAX_MS ? DELAY_MAX_MS : delay;
-    uint64_t ms = jitter(patience->delay_ms);
-    if (!sleep_ms(http, ms < whole_ms - spent ? ms : whole_ms - spent))
+    if (!sleep_ms(http, ms))
         return cr_error_set(err, -ECANCELED, "server '%s': given up on request", http->server);
     atomic_fetch_add(&http->retries, 1);
     return 0;

@@ -12,6 +12,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/error.h"
 #include "lib/image/object.h"
+#include "lib/net/patience.h"
 #include "lib/net/uri.h"
 
 #include <stdbool.h>
@@ -54,6 +55,13 @@ int cr_http_new_pinned(const struct cr_server_uri *uri, const struct cr_id *pin,
 /* No request may be under way. Takes NULL. */
 void cr_http_free(struct cr_http *http);
 
+/*
+ * From now on a request of which no byte comes for `ms` milliseconds, from its first moment on,
+ * fails with -EAGAIN, also one that is under way; 0 = only when it stalls for as long as the URI
+ * says. Thread-safe.
+ */
+void cr_http_set_silence(struct cr_http *http, unsigned ms);
+
 /* "https://HOST:PORT". Borrowed. */
 const char *cr_http_server(const struct cr_http *http);
 
@@ -67,18 +75,12 @@ const char *cr_http_server(const struct cr_http *http);
  */
 int cr_http_do(struct cr_http *http, const struct cr_http_request *request, struct cr_error *err);
 
-/* How long one operation has been waiting already; begin with {0}. */
-struct cr_http_patience {
-    uint64_t since_ms; /* of the first failure; 0 = none yet */
-    unsigned delay_ms; /* of the last wait */
-};
-
 /*
  * After -EAGAIN: wait a little, then return 0 for another attempt. When the patience has run out,
- * returns -ETIMEDOUT and says so in front of the sentence in `err`; -ECANCELED after
- * cr_http_interrupt.
+ * returns -ETIMEDOUT and says so in front of the sentence in `err`, unless there was none at all;
+ * -ECANCELED after cr_http_interrupt.
  */
-int cr_http_wait(struct cr_http *http, struct cr_http_patience *patience, struct cr_error *err);
+int cr_http_wait(struct cr_http *http, struct cr_patience *patience, struct cr_error *err);
 
 /* From any thread: every request and wait ends soon with -ECANCELED, now and later. */
 void cr_http_interrupt(struct cr_http *http);

@@ -101,9 +101,8 @@ int cr_http_failure_transfer(const struct cr_http_failure *failure, struct cr_er
     for (size_t i = 0; i < CR_ARRAY_LEN(alerts); i++)
         if (strstr(failure->curl_error, alerts[i].words) != NULL)
             return our_cert_refused(failure, alerts[i].code, alerts[i].meaning, err);
-    if (!failure->was_reached &&
-        (strstr(failure->curl_error, "alert protocol version") != NULL ||
-         strstr(failure->curl_error, "unsupported protocol") != NULL))
+    if (!failure->was_reached && (strstr(failure->curl_error, "alert protocol version") != NULL ||
+                                  strstr(failure->curl_error, "unsupported protocol") != NULL))
         return cr_error_set(err, -EPROTO, "server '%s' speaks no TLS 1.2 or later",
                             failure->server);
 

@@ -48,7 +48,7 @@ static int whole_ask(struct https_store *store, struct cr_http_request *request,
                      struct cr_buf *out, struct cr_error *err)
 {
     struct whole whole = {.out = out, .start = out->len, .max = max, .path = request->path};
-    struct cr_http_patience patience = {0};
+    struct cr_patience patience = {0};
     request->sink = whole_received;
     request->context = &whole;
     for (;;) {
@@ -236,14 +236,14 @@ static int slice_ask(struct slice *slice, struct cr_error *err)
 /* Ask until everything pending has been handed to the sink. */
 static int slice_get(struct slice *slice, struct cr_error *err)
 {
-    struct cr_http_patience patience = {0};
+    struct cr_patience patience = {0};
     while (slice->count > 0) {
         uint32_t before = slice->count;
         int r = slice_ask(slice, err);
         if (slice->sink_result != 0)
             return slice->sink_result;
         if (slice->count < before)
-            patience = (struct cr_http_patience){0}; /* it moves */
+            patience = (struct cr_patience){0}; /* it moves */
         if (r == -EAGAIN)
             r = slice->count == 0 ? 0 : cr_http_wait(slice->store->http, &patience, err);
         if (r < 0)
@@ -331,6 +331,26 @@ int cr_https_post(struct cr_store *store, const char *path, const void *body, si
         return cr_error_set(err, -EINVAL, "store '%.200s' is no server", store->uri);
     struct cr_http_request request = {.path = path, .body = body, .body_len = len};
     return whole_ask(of(store), &request, out->max - out->len, out, err);
+}
+
+void cr_https_set_silence(struct cr_store *store, unsigned ms)
+{
+    if (store->ops == &https_ops)
+        cr_http_set_silence(of(store)->http, ms);
+}
+
+int cr_https_probe(struct cr_store *store, uint64_t *ret_us, struct cr_error *err)
+{
+    CLEANUP_BUF struct cr_buf answer = CR_BUF_INIT(CR_HTTP_SENTENCE_MAX);
+    struct whole whole = {.out = &answer, .max = answer.max, .path = "/healthz"};
+    struct cr_http_request request = {
+        .path = whole.path, .sink = whole_received, .context = &whole};
+    if (store->ops != &https_ops)
+        return -EINVAL;
+    uint64_t begun_us = cr_clock_us();
+    int r = cr_http_do(of(store)->http, &request, err);
+    *ret_us = cr_clock_us() - begun_us;
+    return r;
 }
 
 void cr_https_interrupt(struct cr_store *store)

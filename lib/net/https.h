@@ -27,6 +27,13 @@ int cr_https_open(const char *uri, struct cr_store **ret_store, struct cr_error 
 /* The counters of a store that cr_https_open made; -EINVAL for another store. */
 int cr_https_stat(struct cr_store *store, struct cr_https_stat *ret_stat);
 
+/* As cr_http_set_silence. */
+void cr_https_set_silence(struct cr_store *store, unsigned ms);
+
+/* Ask once whether the server is there and goes on serving, and measure how long that takes.
+ * Returns 0 or as cr_http_do; -EINVAL for another store. */
+int cr_https_probe(struct cr_store *store, uint64_t *ret_us, struct cr_error *err);
+
 /*
  * POST `len` > 0 bytes to `path` ("/v1/...") until the server answers; its answer is appended to
  * `out`, at most as much as that takes. Returns 0, or as cr_http_do and cr_http_wait; -EINVAL for a

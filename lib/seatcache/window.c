@@ -182,6 +182,10 @@ static int take_frame(void *context, size_t index, int result, const void *frame
         why = &err;
         result = take_chunk(window, &window->asked[index], frame, frame_len, &err);
     }
+    if (why == &err && result == -EBADMSG) {
+        window->refused = err;
+        return CR_FRAME_REFUSED;
+    }
     if (result < 0) {
         window_fail(window, result, why);
         return 0;
@@ -262,7 +266,9 @@ static void fetch_asked(struct cr_window *window)
     int r =
         store->ops->chunks_get(store, window->asked, window->asked_count, take_frame, window, &err);
     atomic_fetch_sub(&disk->demand_waits, !window->background);
-    if (r < 0)
+    if (r == CR_FRAME_REFUSED)
+        window_fail(window, -EBADMSG, &window->refused);
+    else if (r < 0)
         window_fail(window, r, &err);
     for (size_t i = 0; i < window->count; i++) {
         if (window->states[i] != CR_WINDOW_CLAIMED || window->result < 0)

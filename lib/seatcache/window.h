@@ -77,6 +77,7 @@ struct cr_window {
     uint8_t *scratch; /* a chunk that is not wanted as a whole; owned */
     int result;       /* the first failure */
     struct cr_error err;
+    struct cr_error refused; /* why the last frame was that did not open */
 };
 
 /*

@@ -32,10 +32,13 @@ struct cr_store_lock;
  * Receives the frame of the `index`-th id that was asked for. `result` is 0, or negative with the
  * reason in `err` and no frame. The frame is not yet verified and is borrowed for the call. Calls
  * of one request come one at a time, in any order. A non-zero return ends the request with that
- * value.
+ * value; of these CR_FRAME_REFUSED says that the frame does not open to the chunk, so that a store
+ * which has it from several sources can ask another one and goes on.
  */
 typedef int cr_frame_sink(void *context, size_t index, int result, const void *frame,
                           size_t frame_len, const struct cr_error *err);
+
+#define CR_FRAME_REFUSED 1
 
 typedef int cr_name_sink(void *context, const char *name);
 

@@ -50,7 +50,7 @@ static int request_send(struct upstore *up, const char *what, bool put, const st
         .sink = answer_received,
         .context = answer,
     };
-    struct cr_http_patience patience = {0};
+    struct cr_patience patience = {0};
     for (;;) {
         int r = cr_http_do(up->http, &request, err);
         if (r == 0)

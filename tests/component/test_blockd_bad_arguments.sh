@@ -15,7 +15,7 @@ no_start() { # pattern argument...
     [ ! -S "$work/s" ] || fail "the socket is left"
 }
 server=(--server "$server_url" --pki "$seat")
-no_start "'--server URL' is missing: the image server" --image disk
+no_start "'--server URL' is missing: an image server" --image disk
 no_start "'--image NAME\[@N\]' is missing" "${server[@]}"
 no_start "'--servre' is not known; see carrel-blockd --help" --servre x
 no_start "'--pki' needs a value" --pki
