@@ -24,25 +24,32 @@ while IFS=$'\t' read -r name reason; do
     mkdir -p "seat-$name/targets"
     "$client" --metadata-dir "seat-$name" init "www/$name/metadata/1.root.json"
     get=("$client" --metadata-dir "seat-$name" --metadata-url "$url/metadata" --target-name
-        "dir/a file" --target-base-url "$url/targets" --target-dir "seat-$name/targets" download)
+        "dir/a file" --target-name lab/a_file --target-base-url "$url/targets" --target-dir "seat-$name/targets" download)
     if [ -z "$reason" ]; then
         "${get[@]}" || fail "the repository '$name' is refused"
         grep -q 'what is in it' "seat-$name/targets/dir%2Fa%20file" || fail "another target"
+        grep -q 'what is in it' "seat-$name/targets/lab%2Fa_file" || fail "not found by delegation"
+        asked=$(sed -n 's/.*GET [^ ]*metadata.2\.\(.*%.*\|empty\)\.json .*/\1/p' server.log)
+        [ "$asked" = $'empty\nlab%2F%C3%A9' ] || fail "other roles were asked: $asked"
         # Again: what is there is not asked for again; in a year all of it is still right.
         : >server.log
         "${get[@]}"
-        grep -q 'GET .*/targets/' server.log && fail "the target was fetched again"
+        grep -qE 'GET .*(/targets/|empty|lab)' server.log && fail "the target was fetched again"
         "$client" --metadata-dir "seat-$name" --metadata-url "$url/metadata" \
             --days-in-future 365 refresh
         refuses 1 'expired at 2099-01-01T00:00:00Z' "$client" --metadata-dir "seat-$name" \
             --metadata-url "$url/metadata" --days-in-future 36500 refresh
     else
         refuses 1 "$reason" "${get[@]}"
-        [ ! -e "seat-$name/targets.json" ] || fail "'$name' is refused and kept"
+        case $name in
+        delegate-*) kept=delegate-lab%2F%C3%A9.json ;;
+        *) kept=targets.json ;;
+        esac
+        [ ! -e "seat-$name/$kept" ] || fail "'$name' is refused and kept"
     fi
     cases=$((cases + 1))
 done < <("$python" "$peer" cases)
-[ "$cases" -gt 20 ] || fail "only $cases cases"
+[ "$cases" -gt 27 ] || fail "only $cases cases"
 
 # --- what the store's repository holds ------------------------------------------------------------
 "$carrel" store init store >/dev/null

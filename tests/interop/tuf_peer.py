@@ -80,15 +80,19 @@ LATER = "2099-01-01T00:00:00Z"
 
 
 class Repository:
-    """Two versions of everything; 2-of-3 for targets, one key for each other role."""
+    """Two versions of everything; 2-of-3 for targets, one key for each other role. The targets
+    delegate lab/* to two roles, 2-of-2 each, the first of which has nothing."""
 
     def __init__(self):
         self.keys = {"root": [Key(1)], "targets": [Key(2), Key(3), Key(4)],
-                     "snapshot": [Key(5)], "timestamp": [Key(6)]}
+                     "snapshot": [Key(5)], "timestamp": [Key(6)],
+                     "lab/é": [Key(7), Key(8)], "empty": [Key(9), Key(7)]}
         self.signers = {"root": [Key(1)], "targets": [Key(2), Key(4)],
-                        "snapshot": [Key(5)], "timestamp": [Key(6)]}
+                        "snapshot": [Key(5)], "timestamp": [Key(6)],
+                        "lab/é": [Key(7), Key(8)], "empty": [Key(9), Key(7)]}
         self.files = {}
         self.targets = {}
+        self.delegated = {"empty": {}, "lab/é": {}}
         self.spoil = {}     # role -> function of its "signed"
         self.envelope = {}  # role -> function of its envelope
         self.raw = {}       # role -> function of its bytes
@@ -96,6 +100,15 @@ class Repository:
     def signed(self, role, version, **fields):
         return dict({"_type": role, "spec_version": "1.0.31", "version": version,
                      "expires": LATER, "x-unknown": {"kept": [1, "é", None]}}, **fields)
+
+    def delegations(self):
+        keys = [key for role in self.delegated for key in self.keys[role]]
+        covers = {"empty": {"path_hash_prefixes": list("0123456789abcdef")},
+                  "lab/é": {"paths": ["other", "lab/?_*"]}}
+        return {"keys": {key.keyid: key.object for key in keys}, "roles": [
+            dict({"name": role, "threshold": 2, "terminating": False,
+                  "keyids": [key.keyid for key in self.keys[role]]}, **covers[role])
+            for role in self.delegated]}
 
     def write(self, role, name, signed):
         self.spoil.get(role, lambda s: None)(signed)
@@ -119,10 +132,15 @@ class Repository:
             "root", version, consistent_snapshot=True, keys=keys, roles=roles))
 
     def publish(self, version):
-        targets = self.write("targets", "%d.targets.json" % version,
-                             self.signed("targets", version, targets=self.targets))
-        snapshot = self.write("snapshot", "%d.snapshot.json" % version, self.signed(
-            "snapshot", version, meta={"targets.json": self.meta(version, targets)}))
+        targets = self.write("targets", "%d.targets.json" % version, self.signed(
+            "targets", version, targets=self.targets, delegations=self.delegations()))
+        meta = {"targets.json": self.meta(version, targets)}
+        for role, has in self.delegated.items():
+            data = self.write(role, "%d.%s.json" % (version, role), dict(
+                self.signed(role, version, targets=has), _type="targets"))
+            meta[role + ".json"] = self.meta(version, data)
+        snapshot = self.write("snapshot", "%d.snapshot.json" % version,
+                              self.signed("snapshot", version, meta=meta))
         self.write("timestamp", "timestamp.json", self.signed(
             "timestamp", version, meta={"snapshot.json": self.meta(version, snapshot)}))
 
@@ -166,6 +184,15 @@ CASES = {
         b'"version": 2', b'"version": 2, "version": 2')}, "not JSON: duplicate"),
     "targets-deep": ({}, {}, {"targets": lambda b: b.replace(
         b'"version": 2', b'"z": ' + b"[" * 99 + b"]" * 99)}, "more than 32 levels"),
+    "delegate-forged": ({}, {"lab/é": forged}, {}, "'2.lab%2F%C3%A9.json': it has 0 of the 2"),
+    "delegate-one-signature": ({}, {"lab/é": one_key_twice}, {}, "has 1 of the 2 signatures"),
+    "delegate-expired": ({"lab/é": change(expires="2001-01-01T00:00:00Z")}, {}, {}, "expired"),
+    "delegate-type": ({"lab/é": change(_type="lab/é")}, {}, {}, "'_type' is 'lab/é'"),
+    "delegate-number": ({"lab/é": change(version=1)}, {}, {}, "version 2 was announced"),
+    "delegate-unnamed": ({"snapshot": lambda s: s["meta"].pop("lab/é.json")}, {}, {},
+                         "version 2 of the snapshot does not name it"),
+    "delegate-hash": ({"snapshot": lambda s: s["meta"]["lab/é.json"]["hashes"].update(
+        sha512="00" * 64)}, {}, {}, "does not hash"),
     "snapshot-forged": ({}, {"snapshot": forged}, {}, "has 0 of the 1 signatures"),
     "snapshot-without-targets": ({"snapshot": change(meta={})}, {}, {}, "'targets.json'"),
     "timestamp-forged": ({}, {"timestamp": forged}, {}, "has 0 of the 1 signatures"),
@@ -182,6 +209,8 @@ def make(folder, case):
     content = b"what is in it\n"
     repo.targets["dir/a file"] = {"length": len(content), "hashes": {
         "sha256": sha256(content)}, "custom": {"x": 1}}
+    repo.delegated["lab/é"]["lab/a_file"] = {"length": len(content), "hashes": {
+        "sha512": hashlib.sha512(content).hexdigest()}}
     repo.publish_root(1)
     repo.spoil, repo.envelope, repo.raw, _ = CASES[case]
     repo.publish_root(2)
@@ -189,10 +218,15 @@ def make(folder, case):
     os.makedirs(os.path.join(folder, "metadata"))
     os.makedirs(os.path.join(folder, "targets", "dir"))
     for name, data in repo.files.items():
-        with open(os.path.join(folder, "metadata", name), "wb") as out:
+        path = os.path.join(folder, "metadata", name)  # as a web server decodes %2F: a folder
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as out:
             out.write(data)
-    with open(os.path.join(folder, "targets", "dir", sha256(content) + ".a file"), "wb") as out:
-        out.write(content)
+    os.makedirs(os.path.join(folder, "targets", "lab"))
+    for name in ("dir/" + sha256(content) + ".a file",
+                 "lab/" + hashlib.sha512(content).hexdigest() + ".a_file"):
+        with open(os.path.join(folder, "targets", name), "wb") as out:
+            out.write(content)
 
 
 # --- a client -------------------------------------------------------------------------------------
