@@ -4,7 +4,7 @@
 
 # What is compiled only where librados' headers are.
 NEED_RADOS := $(if $(HAVE_RADOS),,tests/unit/test_rados.c tests/unit/test_rados_failing.c \
-	tests/bench/radosread.c)
+	tests/bench/radosread.c tests/bench/smallpacks.c)
 UNIT_SRCS := $(sort $(filter-out $(NEED_RADOS),$(wildcard tests/unit/test_*.c)))
 UNIT_BINS := $(UNIT_SRCS:tests/unit/%.c=$(B)/tests/%)
 FUZZ_SRCS := $(sort $(wildcard tests/fuzz/fuzz_*.c))

@@ -34,6 +34,7 @@
     X(aio_release)                                                                                 \
     X(aio_wait_for_complete)                                                                       \
     X(aio_get_return_value)                                                                        \
+    X(aio_stat)                                                                                    \
     X(aio_getxattr)                                                                                \
     X(create_read_op)                                                                              \
     X(release_read_op)                                                                             \

@@ -106,6 +106,8 @@ int cr_rados_read(struct cr_blobs *blobs, enum cr_space space, const char *name,
                   size_t len, uint64_t offset, struct cr_error *err);
 void cr_rados_read_many(struct cr_blobs *blobs, enum cr_space space, struct cr_blob_read *reads,
                         size_t count);
+void cr_rados_size_many(struct cr_blobs *blobs, enum cr_space space, struct cr_blob_size *sizes,
+                        size_t count);
 int cr_rados_list(struct cr_blobs *blobs, enum cr_space space, cr_name_sink *sink, void *context,
                   struct cr_error *err);
 /* The names of all objects of one namespace; what -ENOENT means is the sink's to say. */

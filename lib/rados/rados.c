@@ -20,6 +20,7 @@ static const struct cr_blob_ops rados_ops = {
     .size = cr_rados_size,
     .read = cr_rados_read,
     .read_many = cr_rados_read_many,
+    .size_many = cr_rados_size_many,
     .list = cr_rados_list,
     .put = cr_rados_put,
     .remove = cr_rados_remove,

@@ -6,20 +6,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-int cr_rados_size(struct cr_blobs *blobs, enum cr_space space, const char *name,
-                  uint64_t *ret_bytes, struct cr_error *err)
-{
-    struct cr_rados *rados = cr_rados_of(blobs);
-    uint64_t size = 0;
-    int r = rados->api->stat(rados->spaces[space], name, &size, NULL);
-    if (r == 0 && size == 0 && space == CR_SPACE_HEADS)
-        r = -ENOENT; /* it only carries a fence */
-    if (r < 0)
-        return cr_rados_blob_error(rados, r, "reading", space, name, err);
-    *ret_bytes = size;
-    return 0;
-}
-
 static int cut_off(struct cr_rados *rados, enum cr_space space, const char *name, uint64_t end,
                    struct cr_error *err)
 {
@@ -136,6 +122,74 @@ void cr_rados_read_many(struct cr_blobs *blobs, enum cr_space space, struct cr_b
         size_t slot = ended % CR_RADOS_READING_MAX;
         batch_finish(rados, space, &ring[slot], started[slot]);
     }
+}
+
+/* The size of a blob, or what stat's result `r` says. */
+static int size_take(struct cr_rados *rados, enum cr_space space, struct cr_blob_size *size, int r)
+{
+    if (r == 0 && size->bytes == 0 && space == CR_SPACE_HEADS)
+        r = -ENOENT; /* it only carries a fence */
+    return r < 0 ? cr_rados_blob_error(rados, r, "reading", space, size->name, &size->err) : 0;
+}
+
+static void size_finish(struct cr_rados *rados, enum cr_space space, struct cr_blob_size *size,
+                        rados_completion_t done)
+{
+    const struct cr_rados_api *api = rados->api;
+    if (done != NULL) {
+        api->aio_wait_for_complete(done);
+        size->result = api->aio_get_return_value(done);
+        api->aio_release(done);
+    }
+    size->result = size_take(rados, space, size, size->result);
+}
+
+/* Begin to ask; NULL when that failed with `result`. */
+static rados_completion_t size_start(struct cr_rados *rados, enum cr_space space,
+                                     struct cr_blob_size *size)
+{
+    const struct cr_rados_api *api = rados->api;
+    rados_completion_t done = NULL;
+    size->bytes = 0;
+    size->result = api->aio_create_completion2(NULL, NULL, &done);
+    if (size->result < 0)
+        return NULL;
+    size->result = api->aio_stat(rados->spaces[space], size->name, done, &size->bytes, NULL);
+    if (size->result == 0)
+        return done;
+    api->aio_release(done);
+    return NULL;
+}
+
+void cr_rados_size_many(struct cr_blobs *blobs, enum cr_space space, struct cr_blob_size *sizes,
+                        size_t count)
+{
+    struct cr_rados *rados = cr_rados_of(blobs);
+    rados_completion_t ring[CR_RADOS_READING_MAX];
+    size_t ended = 0;
+    for (size_t begun = 0; begun < count; begun++) {
+        if (begun - ended == CR_RADOS_READING_MAX) {
+            size_finish(rados, space, &sizes[ended], ring[ended % CR_RADOS_READING_MAX]);
+            ended++;
+        }
+        ring[begun % CR_RADOS_READING_MAX] = size_start(rados, space, &sizes[begun]);
+    }
+    for (; ended < count; ended++)
+        size_finish(rados, space, &sizes[ended], ring[ended % CR_RADOS_READING_MAX]);
+}
+
+int cr_rados_size(struct cr_blobs *blobs, enum cr_space space, const char *name,
+                  uint64_t *ret_bytes, struct cr_error *err)
+{
+    struct cr_rados *rados = cr_rados_of(blobs);
+    struct cr_blob_size size = {.name = name};
+    int r = rados->api->stat(rados->spaces[space], name, &size.bytes, NULL);
+    r = size_take(rados, space, &size, r);
+    if (r == 0)
+        *ret_bytes = size.bytes;
+    else if (err != NULL)
+        *err = size.err;
+    return r;
 }
 
 /* --- listing --------------------------------------------------------------------------------- */

@@ -27,6 +27,14 @@ struct cr_blob_read {
     struct cr_error err;
 };
 
+/* The size of one blob of many; `bytes` and `result` are set by the call. */
+struct cr_blob_size {
+    const char *name;
+    uint64_t bytes;
+    int result; /* as cr_blob_ops.size returns it */
+    struct cr_error err;
+};
+
 /* A condemned blob. */
 struct cr_mark {
     enum cr_space space;
@@ -58,6 +66,9 @@ struct cr_blob_ops {
      * result; returns when all are done. cr_blobs_read_many calls `read` in turn where it is NULL.
      */
     void (*read_many)(struct cr_blobs *blobs, enum cr_space space, struct cr_blob_read *reads,
+                      size_t count);
+    /* Optional: the same for `size`, and cr_blobs_size_many. */
+    void (*size_many)(struct cr_blobs *blobs, enum cr_space space, struct cr_blob_size *sizes,
                       size_t count);
     int (*list)(struct cr_blobs *blobs, enum cr_space space, cr_name_sink *sink, void *context,
                 struct cr_error *err);
@@ -126,8 +137,10 @@ struct cr_blobs {
 /* "packs", "segments", ... */
 extern const char *const cr_space_names[CR_SPACE_COUNT];
 
-/* Each read has its result when this returns. */
+/* Each has its result when these return. */
 void cr_blobs_read_many(struct cr_blobs *blobs, enum cr_space space, struct cr_blob_read *reads,
+                        size_t count);
+void cr_blobs_size_many(struct cr_blobs *blobs, enum cr_space space, struct cr_blob_size *sizes,
                         size_t count);
 
 /* A store on top of `blobs`, which it owns from here on, also when this fails. */

@@ -55,6 +55,13 @@ static uint64_t now_ms(void)
 
 /* --- the place underneath ------------------------------------------------------------------ */
 
+static int inner_size(struct cr_packcache *cache, enum cr_space space, const char *name,
+                      uint64_t *ret_bytes, struct cr_error *err)
+{
+    atomic_fetch_add(&cache->reads[space], 1);
+    return cache->inner->ops->size(cache->inner, space, name, ret_bytes, err);
+}
+
 static void inner_read_many(struct cr_packcache *cache, enum cr_space space,
                             struct cr_blob_read *reads, size_t count)
 {
@@ -66,13 +73,6 @@ static void inner_read_many(struct cr_packcache *cache, enum cr_space space,
     atomic_fetch_add(&cache->reads[space], count);
     atomic_fetch_add(&cache->read_bytes[space], bytes);
     cr_blobs_read_many(cache->inner, space, reads, count);
-}
-
-static int inner_size(struct cr_packcache *cache, enum cr_space space, const char *name,
-                      uint64_t *ret_bytes, struct cr_error *err)
-{
-    atomic_fetch_add(&cache->reads[space], 1);
-    return cache->inner->ops->size(cache->inner, space, name, ret_bytes, err);
 }
 
 /* --- planning; the mutex is held ----------------------------------------------------------- */
@@ -314,19 +314,33 @@ static void cache_close(struct cr_blobs *blobs)
     free(cache);
 }
 
-static int cache_size(struct cr_blobs *blobs, enum cr_space space, const char *name,
-                      uint64_t *ret_bytes, struct cr_error *err)
+static void cache_size_many(struct cr_blobs *blobs, enum cr_space space, struct cr_blob_size *sizes,
+                            size_t count)
 {
     struct cr_packcache *cache = cache_of(blobs);
     struct cr_id id;
-    int r = inner_size(cache, space, name, ret_bytes, err);
-    if (r == 0 && space == CR_SPACE_PACKS && *ret_bytes <= CR_PACK_BYTES_MAX &&
-        cr_id_parse(name, strlen(name), &id) == 0) {
-        pthread_mutex_lock(&cache->mutex);
-        cr_packtouch_find(cache->touch, &id)->pack_bytes = (uint32_t)*ret_bytes;
-        pthread_mutex_unlock(&cache->mutex);
-    }
-    return r;
+    atomic_fetch_add(&cache->reads[space], count);
+    cr_blobs_size_many(cache->inner, space, sizes, count);
+    if (space != CR_SPACE_PACKS)
+        return;
+    pthread_mutex_lock(&cache->mutex);
+    for (size_t i = 0; i < count; i++)
+        if (sizes[i].result == 0 && sizes[i].bytes <= CR_PACK_BYTES_MAX &&
+            cr_id_parse(sizes[i].name, strlen(sizes[i].name), &id) == 0)
+            cr_packtouch_find(cache->touch, &id)->pack_bytes = (uint32_t)sizes[i].bytes;
+    pthread_mutex_unlock(&cache->mutex);
+}
+
+static int cache_size(struct cr_blobs *blobs, enum cr_space space, const char *name,
+                      uint64_t *ret_bytes, struct cr_error *err)
+{
+    struct cr_blob_size size = {.name = name};
+    cache_size_many(blobs, space, &size, 1);
+    if (size.result == 0)
+        *ret_bytes = size.bytes;
+    else if (err != NULL)
+        *err = size.err;
+    return size.result;
 }
 
 static void cache_read_many(struct cr_blobs *blobs, enum cr_space space, struct cr_blob_read *reads,
@@ -472,6 +486,7 @@ static struct cr_blob_ops ops_over(const struct cr_blob_ops *inner)
         .size = cache_size,
         .read = cache_read,
         .read_many = cache_read_many,
+        .size_many = cache_size_many,
         .list = cache_list,
         .put = inner->put ? cache_put : NULL,
         .remove = inner->remove ? cache_remove : NULL,

@@ -12,8 +12,6 @@
 #include <inttypes.h>
 #include <time.h>
 
-/* A footer of a usual pack comes with the first read of its end. */
-#define FOOTER_GUESS (16 * CR_KIB)
 /* How long a listing that brought nothing new answers for an id that nobody has. */
 #define QUIET_MS 1000
 
@@ -24,39 +22,7 @@ int64_t packstore_clock_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* --- footers --------------------------------------------------------------------------------- */
-
-int packstore_footer_read(struct packstore *ps, const struct cr_id *name,
-                          struct cr_pack_entry **ret_entries, uint32_t *ret_count,
-                          struct cr_error *err)
-{
-    char hex[CR_ID_HEX];
-    uint64_t size = 0;
-    cr_id_format(name, hex);
-    int r = ps->blobs->ops->size(ps->blobs, CR_SPACE_PACKS, hex, &size, err);
-    if (r < 0)
-        return r;
-    if (size < CR_PACK_HEADER_BYTES + CR_PACK_TRAILER_BYTES || size > CR_PACK_BYTES_MAX)
-        return cr_error_set(err, -EBADMSG, "it has %" PRIu64 " bytes", size);
-    size_t len = size < FOOTER_GUESS ? (size_t)size : FOOTER_GUESS;
-    CLEANUP_FREE uint8_t *end = malloc(CR_PACK_FOOTER_MAX);
-    if (end == NULL)
-        return cr_error_errno(err, -ENOMEM, "reading a footer");
-    r = ps->blobs->ops->read(ps->blobs, CR_SPACE_PACKS, hex, end, len, size - len, err);
-    if (r < 0)
-        return r;
-    size_t footer = cr_pack_footer_bytes(end + len - CR_PACK_TRAILER_BYTES);
-    if (footer == 0 || footer > size)
-        return cr_error_set(err, -EBADMSG, "its footer is damaged or cut off");
-    if (footer > len) {
-        r = ps->blobs->ops->read(ps->blobs, CR_SPACE_PACKS, hex, end, footer, size - footer, err);
-        if (r < 0)
-            return r;
-        len = footer;
-    }
-    return cr_pack_footer_parse(end + len - footer, footer, name, size, ret_entries, ret_count,
-                                err);
-}
+/* --- a listing ------------------------------------------------------------------------------- */
 
 static int damage_add(struct pack_damages *damages, const struct cr_id *name, int code,
                       const struct cr_error *why)
@@ -70,8 +36,6 @@ static int damage_add(struct pack_damages *damages, const struct cr_id *name, in
     return 0;
 }
 
-/* --- a listing ------------------------------------------------------------------------------- */
-
 /* Known already? Then it was seen again. */
 static bool pack_touch(struct packstore *ps, const struct cr_id *name)
 {
@@ -83,28 +47,61 @@ static bool pack_touch(struct packstore *ps, const struct cr_id *name)
     return known;
 }
 
-static int index_pack(void *context, const char *text)
+/* New packs of a listing, whose footers are read together. */
+struct newcomers {
+    struct packstore *ps;
+    struct pack_footer *footers; /* PACKSTORE_FOOTERS_MAX */
+    size_t count;
+};
+
+static int index_one(struct packstore *ps, const struct pack_footer *footer)
 {
-    struct packstore *ps = context;
-    struct cr_id name;
-    if (cr_id_parse(text, strlen(text), &name) < 0 || pack_touch(ps, &name))
-        return 0;
-    CLEANUP_FREE struct cr_pack_entry *entries = NULL;
-    uint32_t count = 0;
-    struct cr_error why = {0};
-    int r = packstore_footer_read(ps, &name, &entries, &count, &why);
+    int r = footer->result;
     if (r == -ENOENT)
         return 0; /* collected meanwhile */
     /* One pack that cannot be read does not hide the others. */
     if (r == -EBADMSG || r == -ENODATA || r == -EIO)
-        return damage_add(&ps->newfound, &name, r == -EIO ? -EIO : -EBADMSG, &why);
+        return damage_add(&ps->newfound, &footer->name, r == -EIO ? -EIO : -EBADMSG, &footer->err);
     if (r < 0)
         return r;
     pthread_rwlock_wrlock(&ps->lock);
-    r = cr_index_add_pack(ps->index, &name, entries, count);
+    r = cr_index_add_pack(ps->index, &footer->name, footer->entries, footer->count);
     pthread_rwlock_unlock(&ps->lock);
     ps->news |= r > 0;
     return r < 0 ? r : 0;
+}
+
+static int newcomers_index(struct newcomers *new_)
+{
+    int r = 0;
+    packstore_footers_read(new_->ps, new_->footers, new_->count);
+    for (size_t i = 0; i < new_->count; i++) {
+        if (r == 0)
+            r = index_one(new_->ps, &new_->footers[i]);
+        free(new_->footers[i].entries);
+    }
+    new_->count = 0;
+    return r;
+}
+
+static int newcomer_note(void *context, const char *text)
+{
+    struct newcomers *new_ = context;
+    struct cr_id name;
+    if (cr_id_parse(text, strlen(text), &name) < 0 || pack_touch(new_->ps, &name))
+        return 0;
+    new_->footers[new_->count++] = (struct pack_footer){.name = name};
+    return new_->count < PACKSTORE_FOOTERS_MAX ? 0 : newcomers_index(new_);
+}
+
+static int newcomers_list(struct packstore *ps, struct cr_error *err)
+{
+    CLEANUP_FREE struct pack_footer *footers = cr_calloc(PACKSTORE_FOOTERS_MAX, sizeof(*footers));
+    struct newcomers new_ = {.ps = ps, .footers = footers};
+    if (footers == NULL)
+        return -ENOMEM;
+    int r = ps->blobs->ops->list(ps->blobs, CR_SPACE_PACKS, newcomer_note, &new_, err);
+    return r == 0 ? newcomers_index(&new_) : r;
 }
 
 /*
@@ -119,7 +116,7 @@ static int packs_list(struct packstore *ps, struct cr_error *err)
     pthread_rwlock_wrlock(&ps->lock);
     uint64_t since = cr_index_tick(ps->index);
     pthread_rwlock_unlock(&ps->lock);
-    int r = ps->blobs->ops->list(ps->blobs, CR_SPACE_PACKS, index_pack, ps, err);
+    int r = newcomers_list(ps, err);
     if (r == 0) {
         pthread_rwlock_wrlock(&ps->lock);
         int64_t gone = cr_index_sweep(ps->index, since);

@@ -36,6 +36,18 @@ void cr_blobs_read_many(struct cr_blobs *blobs, enum cr_space space, struct cr_b
                                            reads[i].offset, &reads[i].err);
 }
 
+void cr_blobs_size_many(struct cr_blobs *blobs, enum cr_space space, struct cr_blob_size *sizes,
+                        size_t count)
+{
+    if (blobs->ops->size_many != NULL) {
+        blobs->ops->size_many(blobs, space, sizes, count);
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        sizes[i].result =
+            blobs->ops->size(blobs, space, sizes[i].name, &sizes[i].bytes, &sizes[i].err);
+}
+
 /* Heads whose hash is remembered, to tell news from what is known. */
 #define HEADS_SEEN_MAX 4096
 /* A blob that changes its size that often while it is read is given up. */

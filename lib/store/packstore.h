@@ -60,15 +60,32 @@ struct pack_generations {
     unsigned done_count;
 };
 
-/* --- packindex.c ------------------------------------------------------------------------------ */
+/* --- packfooter.c ---------------------------------------------------------------------------- */
 
-int64_t packstore_clock_ms(void);
+/* How many are read at once: 4 MiB of memory. */
+#define PACKSTORE_FOOTERS_MAX 256U
+
+/* The footer of one pack of many. */
+struct pack_footer {
+    struct cr_id name;
+    struct cr_pack_entry *entries; /* set, and the caller's, when the result is 0 */
+    uint32_t count;
+    int result; /* -EBADMSG when it is damaged */
+    struct cr_error err;
+};
+
+/* Read and parse the footers of the packs with these names; each has its result. */
+void packstore_footers_read(struct packstore *ps, struct pack_footer *footers, size_t count);
 
 /* Read and parse the footer of a pack; *ret_entries is the caller's. -EBADMSG when it is damaged.
  */
 int packstore_footer_read(struct packstore *ps, const struct cr_id *name,
                           struct cr_pack_entry **ret_entries, uint32_t *ret_count,
                           struct cr_error *err);
+
+/* --- packindex.c ------------------------------------------------------------------------------ */
+
+int64_t packstore_clock_ms(void);
 
 /*
  * List the packs. `for_missing`: because of an id that is not in the index, which is not done again
