@@ -164,6 +164,7 @@ asan: deps ## run the unit tests under the address and undefined-behaviour sanit
 fuzz: deps ## fuzz every parser for FUZZ_SECONDS (60) each
 	$(Q)$(MAKE) --no-print-directory VARIANT=fuzz fuzz-run
 
+UNITS = $(wildcard image-tools/dist/*.service image-tools/dist/*.timer)
 MANUALS = $(wildcard server/*/*.[1-8] client/*/*.[1-8] image-tools/man/*.[1-8])
 
 install: all ## install below DESTDIR and PREFIX (/usr/local)
@@ -175,6 +176,9 @@ install: all ## install below DESTDIR and PREFIX (/usr/local)
 	install -m 644 $(PLUGINS:%=$(B)/plugins/%.so) $(DESTDIR)$(LIBEXEC_DIR)
 	for page in $(MANUALS); do \
 		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	for unit in $(UNITS); do sed 's|/usr/local/bin|$(PREFIX)/bin|' $$unit \
+		>$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/} || exit; done
 	install -m 644 $(B)/completion/carrel.bash \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/carrel
 

@@ -32,6 +32,14 @@ diff - installed <<'LIST' || fail "other files are installed than those named he
 755 usr/lib/carrel/carrel-ntfs-free
 644 usr/lib/carrel/nbdkit-carrel-blockd-plugin.so
 644 usr/lib/carrel/nbdkit-carrel-plugin.so
+644 usr/lib/systemd/system/carrel-gc.service
+644 usr/lib/systemd/system/carrel-gc.timer
+644 usr/lib/systemd/system/carrel-scrub.service
+644 usr/lib/systemd/system/carrel-scrub.timer
+644 usr/lib/systemd/system/carrel-timestamp.service
+644 usr/lib/systemd/system/carrel-timestamp.timer
+644 usr/lib/systemd/system/carrel-update@.service
+644 usr/lib/systemd/system/carrel-update@.timer
 644 usr/share/bash-completion/completions/carrel
 644 usr/share/man/man1/carrel-agent.1
 644 usr/share/man/man1/carrel-cache.1

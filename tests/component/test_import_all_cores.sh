@@ -1,6 +1,7 @@
 #!/bin/bash
 # An import works on all cores: as many threads as there are CPUs, at least, read the disk (and each
 # hashes and compresses what it reads); with --threads 1 it is one.
+# alone: beside another test one thread may read all before the next one gets a CPU
 set -euo pipefail
 . "$PWD/tests/harness/lib.sh"
 "$carrel" store init s --quiet
