@@ -13,7 +13,16 @@
 #define SERVER_THREADS 4U
 #define QUEUE_MAX      4096U /* jobs; callers and BUSY_MAX keep them far below */
 #define SERVER_JOBS    16U   /* that the server has not answered; then only what must be is asked */
-#define PART_IDS       8U    /* fewer are not worth a second peer */
+/*
+ * How many objects may be hedged: one for ten that peers bring, and some at the beginning. When a
+ * whole room is slow, because its machines are, or the server's line, asking the server for all of
+ * it once more would make it slower. Then a hedge waits ten times as long.
+ */
+#define HEDGES_MAX     64U
+#define HEDGE_EACH     10U
+#define HEDGE_PATIENCE 10U
+#define PATIENT_MS     200U /* a hedge that is longer is of the background */
+#define PART_IDS       8U   /* fewer are not worth a second peer */
 
 struct cr_peerfetch {
     struct cr_roster *roster;
@@ -21,6 +30,7 @@ struct cr_peerfetch {
     void *context;
     struct cr_pool *peer_pool, *server_pool;
     atomic_uint server_jobs;
+    atomic_uint hedges; /* left, in units of 1 / HEDGE_EACH */
     atomic_uint_least64_t peer_objects, peer_bytes, hedged, wrong;
 };
 
@@ -48,6 +58,8 @@ struct race {
     size_t count, left;  /* items, and those that are not done */
     int failure;         /* of the server as a whole */
     struct cr_error why;
+    struct cr_peer *const *peers; /* the caller's; good for parts that are at a peer */
+    bool was_late[CR_PEERS_MAX];
     struct cr_id *ids;
     struct item items[];
 };
@@ -156,6 +168,30 @@ static bool item_take(struct race *race, struct item *item, const void *frame, s
     return true;
 }
 
+/* --- hedges ----------------------------------------------------------------------------------- */
+
+static void hedges_earn(struct cr_peerfetch *fetch)
+{
+    unsigned left = atomic_load(&fetch->hedges);
+    while (left < HEDGES_MAX * HEDGE_EACH &&
+           !atomic_compare_exchange_weak(&fetch->hedges, &left, left + 1))
+        ;
+}
+
+static void hedge_spend(struct cr_peerfetch *fetch)
+{
+    unsigned left = atomic_load(&fetch->hedges);
+    while (!atomic_compare_exchange_weak(&fetch->hedges, &left,
+                                         left > HEDGE_EACH ? left - HEDGE_EACH : 0))
+        ;
+    atomic_fetch_add(&fetch->hedged, 1);
+}
+
+static unsigned hedge_delay(const struct cr_peerfetch *fetch, unsigned hedge_ms)
+{
+    return atomic_load(&fetch->hedges) >= HEDGE_EACH ? hedge_ms : HEDGE_PATIENCE * hedge_ms;
+}
+
 /* --- a peer ----------------------------------------------------------------------------------- */
 
 static void peer_was_wrong(struct job *job)
@@ -185,6 +221,7 @@ static int peer_entry(void *context, uint32_t index, uint32_t status, const void
     item->at_peer = false;
     if (status == 0 && item_take(race, item, frame, frame_len)) {
         job->helped = true;
+        hedges_earn(race->fetch);
         atomic_fetch_add(&race->fetch->peer_objects, 1);
         atomic_fetch_add(&race->fetch->peer_bytes, frame_len);
     }
@@ -249,6 +286,15 @@ static void peers_start(struct race *race, struct cr_peer *const peers[], unsign
 
 /* --- the server ------------------------------------------------------------------------------- */
 
+/* The server was asked later than a peer, and was faster. Under the mutex. */
+static void late_note(struct race *race, const struct item *item)
+{
+    if (!item->at_peer || race->was_late[item->part])
+        return;
+    race->was_late[item->part] = true;
+    cr_peer_note_late(race->peers[item->part], now_ms());
+}
+
 static int server_frame(void *context, size_t index, int result, const void *frame,
                         size_t frame_len, const struct cr_error *why)
 {
@@ -256,7 +302,9 @@ static int server_frame(void *context, size_t index, int result, const void *fra
     struct race *race = job->race;
     pthread_mutex_lock(&race->mutex);
     struct item *item = &race->items[job->items[index]];
-    if (result == 0 && !item_take(race, item, frame, frame_len) && item->frame == NULL)
+    if (result == 0 && item_take(race, item, frame, frame_len))
+        late_note(race, item);
+    else if (result == 0 && item->frame == NULL)
         result = -ENOMEM;
     if (result < 0 && !item->done) {
         item->result = result;
@@ -324,7 +372,7 @@ static int server_start(struct race *race, bool late)
             return -ENOMEM;
         item->at_server = true;
         if (item->at_peer)
-            atomic_fetch_add(&race->fetch->hedged, 1);
+            hedge_spend(race->fetch);
         job_add(job, i);
     }
     if (job == NULL)
@@ -393,23 +441,11 @@ static void race_wait(struct race *race, uint64_t until_ms, bool late)
         pthread_cond_timedwait(&race->news, &race->mutex, &until);
 }
 
-/* The delay is over: who has not answered is late. */
-static void late_note(struct race *race, struct cr_peer *const peers[])
-{
-    bool is_late[CR_PEERS_MAX] = {false};
-    for (size_t i = 0; i < race->count; i++)
-        if (race->items[i].at_peer)
-            is_late[race->items[i].part] = true;
-    for (unsigned p = 0; p < CR_PEERS_MAX; p++)
-        if (is_late[p])
-            cr_peer_note_late(peers[p], now_ms());
-}
-
 /* Under the mutex. */
-static int race_run(struct race *race, struct cr_peer *const peers[], unsigned hedge_ms,
-                    cr_frame_sink *sink, void *context, struct cr_error *err)
+static int race_run(struct race *race, unsigned hedge_ms, cr_frame_sink *sink, void *context,
+                    struct cr_error *err)
 {
-    uint64_t until_ms = now_ms() + hedge_ms;
+    uint64_t until_ms = now_ms() + hedge_delay(race->fetch, hedge_ms);
     bool late = false;
     for (;;) {
         int r = race_deliver(race, sink, context);
@@ -420,10 +456,7 @@ static int race_run(struct race *race, struct cr_peer *const peers[], unsigned h
                 *err = race->why;
             return race->failure;
         }
-        if (!late && now_ms() >= until_ms) {
-            late = true;
-            late_note(race, peers);
-        }
+        late = late || now_ms() >= until_ms;
         r = server_start(race, late);
         if (r < 0)
             return cr_error_errno(err, r, "cannot ask for objects");
@@ -438,8 +471,9 @@ static int slice_get(struct cr_peerfetch *fetch, struct cr_store *inner, unsigne
 {
     struct cr_peer *peers[CR_PEERS_MAX];
     size_t parts = (count + PART_IDS - 1) / PART_IDS;
-    unsigned found = cr_roster_pick(
-        fetch->roster, parts < CR_PEERS_MAX ? (unsigned)parts : CR_PEERS_MAX, now_ms(), peers);
+    unsigned found =
+        cr_roster_pick(fetch->roster, parts < CR_PEERS_MAX ? (unsigned)parts : CR_PEERS_MAX,
+                       hedge_ms < PATIENT_MS, now_ms(), peers);
     if (found > 0 && count > (size_t)found * CR_PEER_IDS_MAX)
         count = (size_t)found * CR_PEER_IDS_MAX;
     *ret_count = count;
@@ -449,9 +483,10 @@ static int slice_get(struct cr_peerfetch *fetch, struct cr_store *inner, unsigne
             cr_peer_done(peers[--found], CR_PEER_ANSWERED, now_ms());
         return inner_ask(inner, kind, ids, count, sink, context, err);
     }
+    race->peers = peers;
     peers_start(race, peers, found);
     pthread_mutex_lock(&race->mutex);
-    int r = race_run(race, peers, hedge_ms, sink, context, err);
+    int r = race_run(race, hedge_ms, sink, context, err);
     race->over = true;
     race_leave(race);
     return r;
@@ -498,6 +533,7 @@ int cr_peerfetch_new(struct cr_roster *roster,
     fetch->roster = roster;
     fetch->banned = banned;
     fetch->context = context;
+    atomic_init(&fetch->hedges, HEDGES_MAX * HEDGE_EACH);
     int r = cr_pool_new(PEER_THREADS, QUEUE_MAX, &fetch->peer_pool);
     if (r == 0)
         r = cr_pool_new(SERVER_THREADS, QUEUE_MAX, &fetch->server_pool);

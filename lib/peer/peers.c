@@ -45,6 +45,28 @@ static int body_take(void *context, const void *data, size_t len, struct cr_erro
     return cr_buf_append(context, data, len);
 }
 
+static int greeted(void *context, uint32_t index, uint32_t status, const void *frame, size_t len)
+{
+    (void)context, (void)index, (void)status, (void)frame, (void)len;
+    return 0;
+}
+
+/*
+ * Ask each peer for something that nobody has: connections are there when reads need them, and who
+ * is not there is known before somebody waits for it.
+ */
+static void greet(struct cr_peers *peers)
+{
+    static const struct cr_id nothing;
+    struct cr_peer *all[CR_PEERS_MAX];
+    unsigned count = cr_roster_pick(peers->roster, CR_PEERS_MAX, false, now_ms(), all);
+    while (count > 0) {
+        struct cr_peer *peer = all[--count];
+        int r = cr_peer_ask(peer, CR_SEGMENT, &nothing, 1, greeted, NULL, NULL);
+        cr_peer_done(peer, r < 0 ? CR_PEER_FAILED : CR_PEER_ANSWERED, now_ms());
+    }
+}
+
 static int announce(struct cr_peers *peers, uint32_t *ret_next_ms)
 {
     CLEANUP_BUF struct cr_buf body = CR_BUF_INIT(CR_PEER_ANNOUNCE_BYTES);
@@ -71,6 +93,7 @@ static int announce(struct cr_peers *peers, uint32_t *ret_next_ms)
     if (peers->options.learned != NULL)
         peers->options.learned(peers->options.context, found.key, found.now_s);
     cr_roster_update(peers->roster, &found, now_ms());
+    greet(peers);
     *ret_next_ms = found.next_ms;
     return 0;
 }

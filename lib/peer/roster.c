@@ -27,7 +27,7 @@ struct cr_peer {
     void *link;
     unsigned references, busy, failures, late, wrong;
     bool named; /* by the tracker's last answer */
-    uint64_t rests_until_ms;
+    uint64_t rests_until_ms, late_until_ms;
     struct missing missing[MISSING_SLOT];
 };
 
@@ -167,14 +167,15 @@ unsigned cr_roster_avoid(struct cr_roster *roster, uint64_t now_ms,
 
 /* --- whom to ask ------------------------------------------------------------------------------ */
 
-static bool may_be_asked(const struct cr_roster *roster, const struct cr_peer *peer,
+static bool may_be_asked(const struct cr_roster *roster, const struct cr_peer *peer, bool hurry,
                          uint64_t now_ms)
 {
     return peer->busy < BUSY_MAX && peer->rests_until_ms <= now_ms &&
+           (!hurry || peer->late_until_ms <= now_ms) &&
            !is_banned(roster, &peer->place.fingerprint, now_ms);
 }
 
-unsigned cr_roster_pick(struct cr_roster *roster, unsigned max, uint64_t now_ms,
+unsigned cr_roster_pick(struct cr_roster *roster, unsigned max, bool hurry, uint64_t now_ms,
                         struct cr_peer *out[])
 {
     unsigned count = 0;
@@ -186,7 +187,7 @@ unsigned cr_roster_pick(struct cr_roster *roster, unsigned max, uint64_t now_ms,
             bool taken = false;
             for (unsigned k = 0; k < count; k++)
                 taken = taken || out[k] == peer;
-            if (!taken && may_be_asked(roster, peer, now_ms) &&
+            if (!taken && may_be_asked(roster, peer, hurry, now_ms) &&
                 (best == NULL || peer->busy < best->busy))
                 best = peer;
         }
@@ -201,19 +202,19 @@ unsigned cr_roster_pick(struct cr_roster *roster, unsigned max, uint64_t now_ms,
     return count;
 }
 
-static void rest(struct cr_peer *peer, unsigned times, uint64_t now_ms)
+static uint64_t rest_ms(unsigned times)
 {
     uint64_t ms = REST_MS_MIN;
     for (unsigned i = 1; i < times && ms < REST_MS_MAX; i++)
         ms *= 2;
-    peer->rests_until_ms = now_ms + (ms < REST_MS_MAX ? ms : REST_MS_MAX);
+    return ms < REST_MS_MAX ? ms : REST_MS_MAX;
 }
 
 void cr_peer_note_late(struct cr_peer *peer, uint64_t now_ms)
 {
     pthread_mutex_lock(&peer->roster->mutex);
     if (++peer->late >= LATE_MAX)
-        rest(peer, peer->late - LATE_MAX + 1, now_ms);
+        peer->late_until_ms = now_ms + rest_ms(peer->late - LATE_MAX + 1);
     pthread_mutex_unlock(&peer->roster->mutex);
 }
 
@@ -223,11 +224,11 @@ void cr_peer_done(struct cr_peer *peer, enum cr_peer_end end, uint64_t now_ms)
     pthread_mutex_lock(&roster->mutex);
     peer->busy--;
     if (end == CR_PEER_FAILED)
-        rest(peer, ++peer->failures, now_ms);
+        peer->rests_until_ms = now_ms + rest_ms(++peer->failures);
     else
         peer->failures = 0;
     if (end == CR_PEER_HELPED)
-        peer->late = 0, peer->rests_until_ms = 0;
+        peer->late = 0, peer->late_until_ms = 0;
     void *link = peer_drop(peer);
     pthread_mutex_unlock(&roster->mutex);
     if (link != NULL)

@@ -5,7 +5,8 @@
  * is the caller's (monotonic, ms, above 0); thread-safe.
  *
  *      answers in time ........ asked again, the least busy first
- *      fails, or twice late ... rests: 0.5 s, then twice as long each time, up to a minute
+ *      fails .................. rests: 0.5 s, then twice as long each time, up to a minute
+ *      late twice ............. likewise for those who are in a hurry
  *      wrong bytes, 3 times ... banned for an hour, and reported
  */
 #pragma once
@@ -43,9 +44,9 @@ void cr_roster_update(struct cr_roster *roster, const struct cr_peer_answer *ans
 
 /*
  * Up to `max` different peers that may be asked now, the least busy first; each is busy with one
- * more request until cr_peer_done. Returns how many.
+ * more request until cr_peer_done. In a hurry, none that was late. Returns how many.
  */
-unsigned cr_roster_pick(struct cr_roster *roster, unsigned max, uint64_t now_ms,
+unsigned cr_roster_pick(struct cr_roster *roster, unsigned max, bool hurry, uint64_t now_ms,
                         struct cr_peer *out[]);
 
 /* Peers that the tracker shall not name again: banned ones, and those that keep failing. */
@@ -63,7 +64,7 @@ bool cr_peer_lacks(struct cr_peer *peer, const struct cr_id *id, uint64_t now_ms
 /* It has sent wrong bytes. True, with who it is, when it is banned for it, now. */
 bool cr_peer_note_wrong(struct cr_peer *peer, uint64_t now_ms, struct cr_id *ret_fingerprint);
 
-/* Somebody else had to be asked because it did not answer in time. */
+/* Somebody else was asked later, and has answered first. */
 void cr_peer_note_late(struct cr_peer *peer, uint64_t now_ms);
 
 /* The request that it was picked for is over: did it bring something that was still wanted? */
