@@ -10,6 +10,7 @@
 #include <time.h>
 
 #define AGAIN_MS    10000U /* after an announcement that failed */
+#define OTHERS_MS   1000U  /* before asking for others, when a peer is not there */
 #define REPORTS_MAX 8U     /* waiting for the server; more than a seat has peers */
 
 struct cr_peers {
@@ -53,18 +54,21 @@ static int greeted(void *context, uint32_t index, uint32_t status, const void *f
 
 /*
  * Ask each peer for something that nobody has: connections are there when reads need them, and who
- * is not there is known before somebody waits for it.
+ * is not there is known before somebody waits for it. Returns false when somebody is not.
  */
-static void greet(struct cr_peers *peers)
+static bool greet(struct cr_peers *peers)
 {
     static const struct cr_id nothing;
     struct cr_peer *all[CR_PEERS_MAX];
     unsigned count = cr_roster_pick(peers->roster, CR_PEERS_MAX, false, now_ms(), all);
+    bool all_there = true;
     while (count > 0) {
         struct cr_peer *peer = all[--count];
         int r = cr_peer_ask(peer, CR_SEGMENT, &nothing, 1, greeted, NULL, NULL);
         cr_peer_done(peer, r < 0 ? CR_PEER_FAILED : CR_PEER_ANSWERED, now_ms());
+        all_there = all_there && r == 0;
     }
+    return all_there;
 }
 
 static int announce(struct cr_peers *peers, uint32_t *ret_next_ms)
@@ -93,8 +97,8 @@ static int announce(struct cr_peers *peers, uint32_t *ret_next_ms)
     if (peers->options.learned != NULL)
         peers->options.learned(peers->options.context, found.key, found.now_s);
     cr_roster_update(peers->roster, &found, now_ms());
-    greet(peers);
-    *ret_next_ms = found.next_ms;
+    bool all_there = greet(peers);
+    *ret_next_ms = all_there || found.next_ms < OTHERS_MS ? found.next_ms : OTHERS_MS;
     return 0;
 }
 

@@ -10,7 +10,6 @@
 #define REST_MS_MIN  500U /* after a failure */
 #define REST_MS_MAX  60000U
 #define LATE_MAX     2U /* in a row */
-#define FAILING      3U /* failures in a row after which the tracker shall name another */
 #define WRONG_MAX    3U
 #define BAN_MS       3600000U
 #define BANS_MAX     64U   /* remembered; the oldest are forgotten first */
@@ -154,7 +153,7 @@ unsigned cr_roster_avoid(struct cr_roster *roster, uint64_t now_ms,
     unsigned count = 0;
     pthread_mutex_lock(&roster->mutex);
     for (unsigned i = 0; i < roster->count; i++)
-        if (roster->peers[i]->failures >= FAILING)
+        if (roster->peers[i]->failures > 0 && roster->peers[i]->rests_until_ms > now_ms)
             out[count++] = roster->peers[i]->place.fingerprint;
     for (unsigned i = 0; i < BANS_MAX && count < CR_PEERS_MAX; i++) {
         const struct ban *ban = &roster->bans[(roster->next_ban + BANS_MAX - 1 - i) % BANS_MAX];

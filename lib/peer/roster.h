@@ -49,7 +49,7 @@ void cr_roster_update(struct cr_roster *roster, const struct cr_peer_answer *ans
 unsigned cr_roster_pick(struct cr_roster *roster, unsigned max, bool hurry, uint64_t now_ms,
                         struct cr_peer *out[]);
 
-/* Peers that the tracker shall not name again: banned ones, and those that keep failing. */
+/* Peers that the tracker shall not name now: those that rest after a failure, and banned ones. */
 unsigned cr_roster_avoid(struct cr_roster *roster, uint64_t now_ms,
                          struct cr_id out[static CR_PEERS_MAX]);
 
