@@ -4,6 +4,7 @@
 #include "lib/base/mem.h"
 #include "lib/base/num.h"
 #include "lib/sync/capture.h"
+#include "lib/sync/private.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -64,31 +65,49 @@ static int captured_print(const struct options *options, const struct cr_capture
     return r < 0 ? cr_error_errno(err, r, "cannot print the result") : 0;
 }
 
+/* What all commands need: the image or overlay, and the URIs of both servers. */
+struct common {
+    struct cr_ref as;
+    struct cr_buf server, sync_server;
+};
+
+static void common_done(struct common *common)
+{
+    cr_buf_done(&common->server);
+    cr_buf_done(&common->sync_server);
+}
+
+static int common_take(const struct options *options, struct common *common, struct cr_error *err)
+{
+    cr_buf_init(&common->server, CR_URI_BYTES_MAX);
+    cr_buf_init(&common->sync_server, CR_URI_BYTES_MAX);
+    if (options->as == NULL)
+        return cr_error_set(err, -EINVAL, "say which image or overlay with --as NAME");
+    int r = cr_ref_parse(options->as, &common->as, err);
+    if (r == 0 && (common->as.number != 0 || common->as.channel[0] != '\0'))
+        return cr_error_set(err, -EINVAL,
+                            "option '--as': '%s' names a version; versions are numbered by the "
+                            "server: write '%s'",
+                            options->as, common->as.name);
+    if (r == 0)
+        r = options_uri(options, options->server, &common->server, err);
+    if (r == 0)
+        r = options_uri(options, options->sync_server, &common->sync_server, err);
+    return r;
+}
+
 static int command_capture(const struct options *options, struct cr_error *err)
 {
-    CLEANUP_BUF struct cr_buf server = CR_BUF_INIT(CR_URI_BYTES_MAX);
-    CLEANUP_BUF struct cr_buf sync_server = CR_BUF_INIT(CR_URI_BYTES_MAX);
+    CLEANUP(common_done) struct common common = {0};
     struct cr_capture_result result;
-    struct cr_ref as;
-    if (options->as == NULL)
-        return cr_error_set(err, -EINVAL, "no image; name it with --as NAME");
-    int r = cr_ref_parse(options->as, &as, err);
-    if (r == 0 && (as.number != 0 || as.channel[0] != '\0'))
-        return cr_error_set(err, -EINVAL,
-                            "option '--as': '%s' names a version; name the image that gets a new "
-                            "one, '%s'",
-                            options->as, as.name);
-    if (r == 0)
-        r = options_uri(options, options->server, &server, err);
-    if (r == 0)
-        r = options_uri(options, options->sync_server, &sync_server, err);
+    int r = common_take(options, &common, err);
     if (r < 0)
         return r;
     struct cr_capture capture = {
         .overlay = options->file,
-        .server = (const char *)server.data,
-        .sync_server = (const char *)sync_server.data,
-        .name = as.name,
+        .server = (const char *)common.server.data,
+        .sync_server = (const char *)common.sync_server.data,
+        .name = common.as.name,
         .base = options->base,
         .message = options->message,
         .threads = options->threads,
@@ -98,8 +117,75 @@ static int command_capture(const struct options *options, struct cr_error *err)
     return r < 0 ? r : captured_print(options, &result, err);
 }
 
+static int private_print(const struct options *options, bool push,
+                         const struct cr_private_result *result, struct cr_error *err)
+{
+    char base[CR_REF_TEXT], sent[CR_BYTES_TEXT];
+    cr_ref_format(&result->base, base);
+    if (!options->json) {
+        if (push)
+            printf("sent '%s' as version %" PRIu64 ": %" PRIu64 " chunks on '%s', %" PRIu64
+                   " were new, %s sent\n",
+                   options->as, result->number, result->chunks, base, result->sent.chunks_sent,
+                   cr_bytes_format(result->sent.bytes_sent, sent, sizeof(sent)));
+        else
+            printf("fetched '%s' version %" PRIu64 ": %" PRIu64 " chunks on '%s', into '%s'\n",
+                   options->as, result->number, result->chunks, base, options->file);
+        if (push && result->branch)
+            fprintf(stderr,
+                    "carrel-sync: note: somebody else is in charge of '%s': what was sent stands "
+                    "beside it, 'carrel-sync pull --branch' fetches it\n",
+                    options->as);
+        return 0;
+    }
+    json_t *json =
+        json_pack("{s:s, s:I, s:b, s:s, s:I, s:I, s:I, s:I}", "overlay", options->as, "version",
+                  (json_int_t)result->number, "branch", (int)result->branch, "base", base, "chunks",
+                  (json_int_t)result->chunks, "chunks_sent", (json_int_t)result->sent.chunks_sent,
+                  "chunks_there", (json_int_t)result->sent.chunks_there, "bytes_sent",
+                  (json_int_t)result->sent.bytes_sent);
+    int r = json == NULL || json_dumpf(json, stdout, JSON_INDENT(1)) < 0 ? -EIO : 0;
+    json_decref(json);
+    printf("\n");
+    return r < 0 ? cr_error_errno(err, r, "cannot print the result") : 0;
+}
+
+static int private_run(const struct options *options, bool push, struct cr_error *err)
+{
+    CLEANUP(common_done) struct common common = {0};
+    struct cr_private_result result;
+    int r = common_take(options, &common, err);
+    if (r < 0)
+        return r;
+    struct cr_private what = {
+        .overlay = options->file,
+        .server = (const char *)common.server.data,
+        .sync_server = (const char *)common.sync_server.data,
+        .name = common.as.name,
+        .base = options->base,
+        .backing = options->backing,
+        .branch = options->branch,
+        .threads = options->threads,
+        .stop = stop_check,
+    };
+    r = push ? cr_private_push(&what, &result, err) : cr_private_pull(&what, &result, err);
+    return r < 0 ? r : private_print(options, push, &result, err);
+}
+
+static int command_push(const struct options *options, struct cr_error *err)
+{
+    return private_run(options, true, err);
+}
+
+static int command_pull(const struct options *options, struct cr_error *err)
+{
+    return private_run(options, false, err);
+}
+
 const struct command commands[] = {
     {"capture", "OVERLAY", "make a version of an image of what an overlay holds", command_capture},
+    {"push", "OVERLAY", "send what an overlay holds to its owner's private store", command_push},
+    {"pull", "OVERLAY", "make an overlay of what was sent, here or elsewhere", command_pull},
     {0},
 };
 

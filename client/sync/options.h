@@ -15,12 +15,13 @@ struct options {
     const char *server;      /* of carrel-chunkd */
     const char *sync_server; /* of carrel-syncd */
     const char *pki;         /* NULL: none */
+    const char *backing;     /* NULL: an NBD URI of the version */
     const char *as;          /* an image's name */
     const char *message;     /* NULL: none */
     const char *patience;    /* seconds, NULL: the usual */
     struct cr_ref base;      /* name "": not said */
     unsigned threads;
-    bool json, help, version;
+    bool branch, json, help, version;
 };
 
 struct command {

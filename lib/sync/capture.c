@@ -62,7 +62,7 @@ static int run_open(struct run *run, struct cr_error *err)
     struct cr_source_options options = {
         .format = "qcow2", .top_layer_only = true, .connections = capture->threads};
     struct cr_ref base;
-    int n = snprintf(run->note_path, sizeof(run->note_path), "%s.sync", capture->overlay);
+    int n = snprintf(run->note_path, sizeof(run->note_path), "%s.capture", capture->overlay);
     if (n < 0 || (size_t)n >= sizeof(run->note_path))
         return cr_error_errno(err, -ENAMETOOLONG, "capturing '%.200s'", capture->overlay);
     int r = cr_source_open(capture->overlay, &options, &run->source, err);

@@ -3,7 +3,7 @@
  * A golden image made on a lab PC: what an overlay holds becomes a version at the server.
  *
  *      overlay ── block status of its own layer ──▶ whole chunks ──▶ those that differ ──▶ upstore
- *      claim, once ──▶ OVERLAY.sync ──▶ send ──▶ commit ──▶ OVERLAY.sync
+ *      claim, once ──▶ OVERLAY.capture ──▶ send ──▶ commit ──▶ OVERLAY.capture
  *
  * Stopped at any point, the same call goes on where it was. The overlay must not change meanwhile.
  */

@@ -327,6 +327,24 @@ int cr_upstore_claim(struct cr_store *upstore, const char *name, struct cr_claim
     return answer_judge(of(upstore), r, err);
 }
 
+int cr_upstore_keys(struct cr_store *upstore, struct cr_owner_keys *ret_keys, struct cr_error *err)
+{
+    struct upstore *up = of(upstore);
+    CLEANUP_BUF struct cr_buf answer = CR_BUF_INIT(2 * CR_SEAL_KEY_BYTES);
+    const struct cr_buf nothing = {0};
+    int r = request_send(up, "keys", false, &nothing, &answer, err);
+    if (r == 0 && answer.len != 2 * CR_SEAL_KEY_BYTES)
+        r = cr_error_set(err, -EPROTO, "server '%s' sent %zu bytes as keys",
+                         cr_http_server(up->http), answer.len);
+    if (r == 0) {
+        memcpy(ret_keys->id, answer.data, CR_SEAL_KEY_BYTES);
+        memcpy(ret_keys->data, answer.data + CR_SEAL_KEY_BYTES, CR_SEAL_KEY_BYTES);
+    }
+    if (answer.data != NULL)
+        explicit_bzero(answer.data, answer.cap);
+    return r;
+}
+
 int cr_upstore_commit(struct cr_store *upstore, const struct cr_commit_request *request,
                       struct cr_commit_answer *ret_answer, struct cr_error *err)
 {

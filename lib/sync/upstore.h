@@ -14,6 +14,7 @@
 #pragma once
 
 #include "lib/store/version.h"
+#include "lib/sync/seal.h"
 #include "lib/sync/wire.h"
 
 /* The two places of carrel-syncd. */
@@ -43,6 +44,9 @@ void cr_upstore_forget(struct cr_store *upstore);
 
 int cr_upstore_claim(struct cr_store *upstore, const char *name, struct cr_claim_answer *ret_answer,
                      struct cr_error *err);
+
+/* The keys of the owner whose certificate this is; only of CR_UPSTORE_PRIVATE. */
+int cr_upstore_keys(struct cr_store *upstore, struct cr_owner_keys *ret_keys, struct cr_error *err);
 
 /* -ESTALE: something of it is not there any more; forget, and publish it once more. */
 int cr_upstore_commit(struct cr_store *upstore, const struct cr_commit_request *request,

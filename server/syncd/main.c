@@ -6,6 +6,7 @@
 #include "lib/rados/rados.h"
 #include "lib/serve/listener.h"
 #include "server/syncd/options.h"
+#include "server/syncd/owners.h"
 #include "server/syncd/service.h"
 
 #include <errno.h>
@@ -56,11 +57,19 @@ static int signals_prepare(int *ret_fd, struct cr_error *err)
     return *ret_fd < 0 ? cr_error_errno(err, -errno, "prepare for signals") : 0;
 }
 
-static int store_open(struct program *program, struct cr_error *err)
+static int stores_open(struct program *program, struct cr_error *err)
 {
+    const struct options *options = &program->options;
+    struct syncd *syncd = &program->syncd;
+    int r = 0;
     cr_rados_register();
-    int r = cr_store_open(program->options.images, &program->syncd.images, err);
-    return r < 0 ? r : cr_store_writable(program->syncd.images, err);
+    if (options->images != NULL)
+        r = cr_store_open(options->images, &syncd->images, err);
+    if (r == 0 && syncd->images != NULL)
+        r = cr_store_writable(syncd->images, err);
+    if (r == 0 && options->private_dir != NULL)
+        r = owners_new(options->private_dir, options->key_file, &syncd->owners, err);
+    return r;
 }
 
 static int listener_start(struct program *program, unsigned index, struct cr_error *err)
@@ -98,7 +107,7 @@ static int program_start(struct program *program, struct cr_error *err)
     if (r == 0 && !program->options.no_tls)
         r = cr_tls_files_read(program->options.pki, CR_CERT_SERVER, &program->files, err);
     if (r == 0)
-        r = store_open(program, err);
+        r = stores_open(program, err);
     for (unsigned i = 0; i < program->options.listen_count && r == 0; i++)
         r = listener_start(program, i, err);
     fflush(stdout);
@@ -161,6 +170,7 @@ int main(int argc, char **argv)
     for (unsigned i = 0; i < program.service_count; i++)
         service_free(program.services[i]);
     cr_store_close(program.syncd.images);
+    owners_free(program.syncd.owners);
     cr_tls_files_done(&program.files);
     if (program.signal_fd >= 0)
         close(program.signal_fd);

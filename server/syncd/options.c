@@ -21,6 +21,10 @@ static const struct setting {
 } settings[] = {
     {"images", "URI", TEXT, offsetof(struct options, images), 0,
      "the store that captured images go to: a path, dir:PATH or rados:POOL/NAME"},
+    {"private", "DIR", TEXT, offsetof(struct options, private_dir), 0,
+     "the folder that private overlays go to, for each owner a store of its own"},
+    {"key-file", "FILE", TEXT, offsetof(struct options, key_file), 0,
+     "the key that wraps the owners' keys, not on the same disk; made when nothing needs it yet"},
     {"listen", "ADDR:PORT", LIST, offsetof(struct options, listen), 0,
      "where to listen; may be given several times; port 0 takes a free one (default *:8444)"},
     {"pki", "DIR", TEXT, offsetof(struct options, pki), 0,
@@ -39,8 +43,9 @@ static const struct setting {
 
 void options_help(void)
 {
-    printf("Usage: carrel-syncd --images URI --pki DIR [OPTION ...]\n"
-           "Take what seats send: captured images.\n\n");
+    printf("Usage: carrel-syncd [--images URI] [--private DIR --key-file FILE] --pki DIR [OPTION "
+           "...]\n"
+           "Take what seats send: captured images, private overlays.\n\n");
     for (size_t i = 0; i < SETTINGS; i++) {
         char left[64];
         snprintf(left, sizeof(left), "--%s%s%s", settings[i].name, settings[i].argument ? " " : "",
@@ -78,8 +83,11 @@ static int setting_store(const struct setting *setting, const char *text, struct
 
 static int options_check(const struct options *options, struct cr_error *err)
 {
-    if (options->images == NULL)
-        return cr_error_set(err, -EINVAL, "no store was named; say which with '--images URI'");
+    if (options->images == NULL && options->private_dir == NULL)
+        return cr_error_set(err, -EINVAL,
+                            "nothing to take; say what with '--images URI' or '--private DIR'");
+    if ((options->private_dir != NULL) != (options->key_file != NULL))
+        return cr_error_set(err, -EINVAL, "'--private DIR' and '--key-file FILE' go together");
     if (options->pki == NULL && !options->no_tls)
         return cr_error_set(err, -EINVAL,
                             "no certificates were named; say where they are with '--pki DIR'");

@@ -9,7 +9,9 @@
 #define LISTEN_MAX 16
 
 struct options {
-    const char *images; /* URI of the store that captures go to, or NULL */
+    const char *images;      /* URI of the store that captures go to, or NULL */
+    const char *private_dir; /* folder of private overlays, or NULL */
+    const char *key_file;    /* of the key that wraps their keys */
     const char *listen[LISTEN_MAX];
     unsigned listen_count;
     const char *pki; /* folder, or NULL with no_tls */

@@ -2,7 +2,10 @@
 #include "server/syncd/routes.h"
 
 #include "lib/base/mem.h"
+#include "lib/net/batch.h"
 #include "lib/sync/wire.h"
+#include "server/syncd/owners.h"
+#include "server/syncd/reads.h"
 #include "server/syncd/uploads.h"
 
 #include <errno.h>
@@ -90,12 +93,36 @@ static const struct route routes[] = {
     {"PUT", "/v1/captures/manifests/", REALM_IMAGES, 0, CR_MANIFEST, upload_object},
     {"POST", "/v1/captures/claim", REALM_IMAGES, JSON_BODY_MAX, 0, upload_claim},
     {"POST", "/v1/captures/commit", REALM_IMAGES, JSON_BODY_MAX, 0, upload_commit},
+    {"POST", "/v1/private/have", REALM_OWNER, CR_HAVE_REQUEST_MAX, 0, upload_have},
+    {"PUT", "/v1/private/packs/", REALM_OWNER, CR_PACK_BYTES_MAX, CR_CHUNK, upload_pack},
+    {"PUT", "/v1/private/segments/", REALM_OWNER, 0, CR_SEGMENT, upload_object},
+    {"PUT", "/v1/private/manifests/", REALM_OWNER, 0, CR_MANIFEST, upload_object},
+    {"POST", "/v1/private/claim", REALM_OWNER, JSON_BODY_MAX, 0, upload_claim},
+    {"POST", "/v1/private/commit", REALM_OWNER, JSON_BODY_MAX, 0, upload_commit},
+    {"GET", "/v1/private/keys", REALM_OWNER, 0, 0, read_keys},
+    {"GET", "/v1/images", REALM_OWNER, 0, 0, read_heads},
+    {"GET", "/v1/images/", REALM_OWNER, 0, 0, read_head},
+    {"GET", "/v1/segments/", REALM_OWNER, 0, CR_SEGMENT, read_object},
+    {"GET", "/v1/manifests/", REALM_OWNER, 0, CR_MANIFEST, read_object},
+    {"POST", "/v1/batch", REALM_OWNER, CR_BATCH_REQUEST_MAX, 0, read_batch},
 };
 
 static void store_choose(struct request *request)
 {
     struct syncd *syncd = request->syncd;
-    if (request->route->realm == REALM_IMAGES) {
+    int r = 0;
+    request->holder = request->visitor.name;
+    if (request->route->realm == REALM_OWNER) {
+        if (syncd->owners == NULL)
+            request_refuse(request, MHD_HTTP_NOT_FOUND, "this server keeps no private overlays");
+        else if ((r = owners_take(syncd->owners, request->visitor.name, &request->owner,
+                                  &request->err)) < 0)
+            request_refuse_errno(request, r);
+        else
+            request->store = request->owner->store;
+        if (request->owner != NULL)
+            request->holder = request->owner->space; /* names stay without meaning */
+    } else if (request->route->realm == REALM_IMAGES) {
         request->store = syncd->images;
         if (syncd->images == NULL)
             request_refuse(request, MHD_HTTP_NOT_FOUND, "this server takes no images");

@@ -3,6 +3,7 @@
 
 #include "lib/base/mem.h"
 #include "lib/base/num.h"
+#include "server/syncd/owners.h"
 #include "server/syncd/routes.h"
 
 #include <errno.h>
@@ -121,7 +122,10 @@ static void request_ended(void *context, struct MHD_Connection *connection, void
     if (request == NULL)
         return;
     cr_buf_done(&request->body);
+    if (request->answer.data != NULL)
+        explicit_bzero(request->answer.data, request->answer.len); /* it may have been keys */
     cr_buf_done(&request->answer);
+    owners_give(request->syncd->owners, request->owner);
     atomic_fetch_sub(&request->syncd->in_flight, 1);
     free(request);
     *request_context = NULL;

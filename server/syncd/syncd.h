@@ -9,6 +9,7 @@
  *      routes.c    the table: method and path -> what to do, and who may
  *        │  │
  *        │  uploads.c  what seats send: have, packs, segments, manifests, claim, commit
+ *        │  reads.c    what owners read of their own, and their keys
  *        │
  *      owners.c    the store and the keys of each owner of private overlays
  *
@@ -22,6 +23,7 @@
 #include <microhttpd.h>
 #include <stdatomic.h>
 
+struct owner;
 struct owners;
 
 /* What all threads share. Lives as long as the program. */
@@ -42,6 +44,8 @@ struct request {
     const char *rest; /* of the path, behind the route's */
     struct cr_visitor visitor;
     struct cr_store *store; /* that the route works on; borrowed */
+    struct owner *owner;    /* of it, to be given back; NULL = none */
+    const char *holder;     /* who claims and commits */
     struct cr_buf body;
 
     unsigned refusal; /* HTTP status, 0 = none */

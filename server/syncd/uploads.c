@@ -100,8 +100,7 @@ void upload_claim(struct request *request)
     }
     if (!name_allowed(request, asked.name))
         return;
-    int r =
-        cr_fence_claim(request->store, asked.name, request->visitor.name, &answer, &request->err);
+    int r = cr_fence_claim(request->store, asked.name, request->holder, &answer, &request->err);
     cr_buf_init(&request->answer, CR_KIB);
     if (r == 0)
         r = cr_claim_answer_format(&answer, &request->answer);
@@ -121,7 +120,7 @@ void upload_commit(struct request *request)
     }
     if (!name_allowed(request, asked.name))
         return;
-    int r = cr_fence_commit(request->store, &asked, request->visitor.name, &answer, &request->err);
+    int r = cr_fence_commit(request->store, &asked, request->holder, &answer, &request->err);
     cr_buf_init(&request->answer, CR_KIB);
     if (r == 0)
         r = cr_commit_answer_format(&answer, &request->answer);
@@ -136,6 +135,6 @@ void upload_commit(struct request *request)
     if (answer.branch) {
         atomic_fetch_add(&request->syncd->branches, 1);
         log_event("'%s' of '%s' was overtaken: its version is '%s@%" PRIu64 "'", asked.name,
-                  request->visitor.name, answer.name, answer.number);
+                  request->holder, answer.name, answer.number);
     }
 }

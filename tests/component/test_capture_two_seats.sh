@@ -55,23 +55,23 @@ done
 one_overlay a
 one_overlay b
 fenced=(--as fenced)
-rm -f a.qcow2.sync b.qcow2.sync
+rm -f a.qcow2.capture b.qcow2.capture
 epoch=$(curl -sS --cacert pki/ca.pem --cert pki/clients/lab/client.pem \
     --key pki/clients/lab/client-key.pem -d '{"name":"fenced"}' "$sync_url/v1/captures/claim")
 [ "$(jq -r '[.epoch, .newest] | join(" ")' <<<"$epoch")" = "1 1" ] || fail "claim: $epoch"
-printf 'carrel-sync 1\nname fenced\nepoch 1\nnewest 1\nlast -\n' >a.qcow2.sync
+printf 'carrel-sync 1\nname fenced\nepoch 1\nnewest 1\nlast -\n' >a.qcow2.capture
 curl -sS --cacert pki/ca.pem --cert pki/clients/other/client.pem \
     --key pki/clients/other/client-key.pem -d '{"name":"fenced"}' "$sync_url/v1/captures/claim" |
     jq -e '.epoch == 2' >/dev/null || fail "the second claim"
 capture lab a.qcow2 --json "${fenced[@]}" >a.json 2>a.err
 [ "$(result a.json)" = "fenced.lab 1 true" ] || fail "lab was not fenced off: $(cat a.json)"
 grep -q 'note:' a.err && fail "a note in JSON mode"
-printf 'carrel-sync 1\nname fenced\nepoch 2\nnewest 1\nlast -\n' >b.qcow2.sync
+printf 'carrel-sync 1\nname fenced\nepoch 2\nnewest 1\nlast -\n' >b.qcow2.capture
 capture other b.qcow2 --json "${fenced[@]}" >b.json
 [ "$(result b.json)" = "fenced 2 false" ] || fail "other was fenced off: $(cat b.json)"
 # Nobody can use another one's epoch.
 one_overlay a
-printf 'carrel-sync 1\nname fenced\nepoch 2\nnewest 2\nlast -\n' >a.qcow2.sync
+printf 'carrel-sync 1\nname fenced\nepoch 2\nnewest 2\nlast -\n' >a.qcow2.capture
 capture lab a.qcow2 "${fenced[@]}" >out 2>err
 grep -q "fenced.lab@2" out && grep -q "stands beside it" err || fail "a stolen epoch: $(cat out err)"
 captured_whole fenced.lab@2 a.qcow2

@@ -517,6 +517,27 @@ def syncs(_):
     yield "note-first", b"\6carrel-sync 1\nname physics\nepoch 3\nnewest 7\nlast -\n"
 
 
+def vaults(_):
+    """What lies below the seals of a private overlay: header, map, chunk; and one that nobody sealed."""
+    header = (u64(10 << 16) + u64(2) + u64(7) + b"\x11" * 64 + b"desk".ljust(72, b"\0") +
+              b"physics".ljust(72, b"\0"))
+    entry = b"\1" * 32 + u32(100) + u32(1)
+    yield "header", b"\0" + header
+    yield "header-no-disk", b"\0" + patched(header, 0, u64(0))
+    yield "header-huge", b"\0" + patched(header, 0, u64(1 << 63))
+    yield "header-name", b"\0" + patched(header, 88, b"../x")
+    yield "header-behind", b"\0" + header.ljust(511, b"\0") + b"x"
+    yield "map", b"\1" + entry + bytes(40) + entry
+    yield "map-form", b"\1" + patched(entry, 36, u32(3))
+    yield "map-long", b"\1" + patched(entry, 32, u32(65537))
+    yield "map-none", b"\1" + patched(entry, 36, u32(0))
+    yield "chunk", b"\2" + u32(5) + u32(1) + b"hello"
+    packed = generate.frame(b"carrel" * 400)[1]
+    yield "chunk-zstd", b"\2" + u32(len(packed)) + u32(2) + packed
+    yield "chunk-longer", b"\2" + u32(len(packed) + 1) + u32(2) + packed + b"x"
+    yield "raw", b"\3CRVAULT1" + bytes(100)
+
+
 def main():
     files, _ = generate.vectors()
     targets = {
@@ -525,7 +546,7 @@ def main():
         "ref": refs(None), "rbd": rbds(None), "object": objects(files),
         "freelist": freelists(None), "filelist": filelists(None),
         "note": notes(None), "trace": traces(None), "metrics": metrics(None),
-        "sync": syncs(None),
+        "sync": syncs(None), "vault": vaults(None),
         "trust_role": trust_roles(None), "trust_json": trust_json(None),
         "delta_index": delta_indexes(None), "delta_group": delta_groups(None),
         "hotlist": hotlists(None), "peer": peers(None),

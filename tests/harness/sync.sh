@@ -35,7 +35,7 @@ site_make() { # MiB
 
 # An overlay on disk.raw; write FILE's bytes at an offset of it.
 overlay_make() { # overlay
-    rm -f "$1" "$1.sync"
+    rm -f "$1" "$1.capture" "$1.sync"
     qemu-img create -q -f qcow2 -b "$work/disk.raw" -F raw "$1"
 }
 overlay_write() { # overlay offset file
@@ -56,4 +56,34 @@ captured_whole() { # NAME@N overlay
     "$carrel" --store store --quiet image verify "$1" >/dev/null || fail "$1 is not whole"
     "$carrel" --store store --quiet image export "$1" stored.raw >/dev/null
     cmp shown.raw stored.raw || fail "$1 does not hold what '$2' shows"
+}
+
+# A server that keeps private overlays, too; alice and bob own some.
+private_site_make() { # MiB
+    site_make "$1"
+    kill -TERM "$syncd_pid"
+    wait "$syncd_pid"
+    mkdir -p private
+    for who in alice bob; do "$carrel" pki issue pki --client $who >/dev/null; done
+    syncd_start syncd --images store --private private --key-file server.key --pki pki/server \
+        --listen 127.0.0.1:0
+}
+
+push() { # owner overlay options...
+    local who=$1 overlay=$2
+    shift 2
+    "$csync" push --server "$url" --sync "$sync_url" --pki "pki/clients/$who" --base disk@1 \
+        --as desk "$@" "$overlay"
+}
+pull() { # owner overlay options...
+    local who=$1 overlay=$2
+    shift 2
+    "$csync" pull --server "$url" --sync "$sync_url" --pki "pki/clients/$who" --as desk "$@" \
+        --backing "nbd://localhost/disk@1" "$overlay"
+}
+
+# Both overlays show the same on disk.raw; the second was fetched, so its base is put under it first.
+shows_the_same() { # overlay fetched
+    qemu-img rebase -q -u -f qcow2 -b "$work/disk.raw" -F raw "$2"
+    qemu-img compare -q -f qcow2 -F qcow2 "$1" "$2" || fail "'$2' does not show what '$1' shows"
 }
