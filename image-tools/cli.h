@@ -43,6 +43,7 @@ enum option_key {
     OPT_THRESHOLD,
     OPT_NEW,
     OPT_OLD,
+    OPT_ADD,
     OPT_RENEW,
     OPT_ROOT_EXPIRY,
     OPT_TARGETS_EXPIRY,

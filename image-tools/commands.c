@@ -163,12 +163,14 @@ static const struct option trust_sign_options[] = {
 static const struct option trust_timestamp_options[] = {TRUST_SIGNER, {0}};
 
 static const struct option trust_rotate_options[] = {
-    {OPT_NEW, "new", "KEY", "the key that comes: its public half, or what `sign` takes"},
+    {OPT_NEW, "new", "KEY[,KEY]", "the key that comes: its public half, or what `sign` takes"},
     {OPT_OLD, "old", "KEYID", "the key that goes, when the role has several"},
+    {OPT_ADD, "add", NULL, "no key goes: the new one comes beside those that are there"},
+    {OPT_THRESHOLD, "threshold", "K", "how many keys of the role must sign from then on"},
     {OPT_KEY, "key", "KEY", "sign the new root at once with this key of root"},
     TRUST_SECRET,
     TRUST_SIGNER,
-    {OPT_FORCE, "force", NULL, "throw away a new root that has all its signatures"},
+    {OPT_FORCE, "force", NULL, "throw away the draft of a new root that is there"},
     {OPT_ROOT_EXPIRY, "root-expiry", "SPAN", "how long the new root is valid (default: 365d)"},
     {0},
 };
@@ -177,7 +179,15 @@ static const struct option trust_revoke_options[] = {
     {OPT_KEY, "key", "KEY", "sign the new root at once with this key of root"},
     TRUST_SECRET,
     TRUST_SIGNER,
-    {OPT_FORCE, "force", NULL, "throw away a new root that has all its signatures"},
+    {OPT_FORCE, "force", NULL, "throw away the draft of a new root that is there"},
+    {OPT_ROOT_EXPIRY, "root-expiry", "SPAN", "how long the new root is valid (default: 365d)"},
+    {0},
+};
+
+static const struct option trust_signer_options[] = {
+    {OPT_KEY, "key", "KEY", "sign the new root at once with this key of root"},
+    TRUST_SECRET,
+    {OPT_FORCE, "force", NULL, "throw away the draft of a new root that is there"},
     {OPT_ROOT_EXPIRY, "root-expiry", "SPAN", "how long the new root is valid (default: 365d)"},
     {0},
 };
@@ -263,10 +273,12 @@ const struct command commands[] = {
      trust_sign_options, cmd_trust_sign},
     {"trust", "timestamp", "", "publish what has its signatures, with a new timestamp",
      trust_timestamp_options, cmd_trust_timestamp},
-    {"trust", "rotate", "ROLE", "put a new key in the place of an old one", trust_rotate_options,
-     cmd_trust_rotate},
+    {"trust", "rotate", "ROLE[,ROLE]", "put new keys in the place of old ones",
+     trust_rotate_options, cmd_trust_rotate},
     {"trust", "revoke", "KEYID", "take a key from all roles", trust_revoke_options,
      cmd_trust_revoke},
+    {"trust", "signer", "DIR", "make a new signer's folder in the place of a lost one",
+     trust_signer_options, cmd_trust_signer},
     {"trust", "show", "", "show roles, keys, and what waits for a signature", NULL, cmd_trust_show},
     {"trust", "seat", "DIR", "make the folder by which a seat knows what to trust", NULL,
      cmd_trust_seat},

@@ -36,6 +36,7 @@ int cmd_trust_sign(struct cli *cli, struct cr_error *err);
 int cmd_trust_timestamp(struct cli *cli, struct cr_error *err);
 int cmd_trust_rotate(struct cli *cli, struct cr_error *err);
 int cmd_trust_revoke(struct cli *cli, struct cr_error *err);
+int cmd_trust_signer(struct cli *cli, struct cr_error *err);
 int cmd_trust_show(struct cli *cli, struct cr_error *err);
 int cmd_trust_seat(struct cli *cli, struct cr_error *err);
 int cmd_trust_verify(struct cli *cli, struct cr_error *err);

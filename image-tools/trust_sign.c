@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "image-tools/trust_sign.h"
 
+#include "image-tools/output.h"
 #include "image-tools/trust_courier.h"
 #include "image-tools/trust_key.h"
 #include "lib/base/mem.h"
@@ -250,4 +251,50 @@ void sign_print(const struct sign_result *result, const char *prefix, FILE *out)
         fprintf(out, "%swaits for more signatures: carrel trust sign --key KEY\n", prefix);
     else
         fprintf(out, "%snothing waits for a signature\n", prefix);
+}
+
+/* --- of a command line ------------------------------------------------------------------------ */
+
+int sign_job_fill(const struct cli *cli, struct cr_store *store, struct sign_job *job,
+                  struct cr_error *err)
+{
+    *job = (struct sign_job){
+        .store = store,
+        .key = cli->values[OPT_KEY],
+        .secret = trust_secret(cli),
+        .signer = trust_signer_path(cli),
+        .renew = cli_has(cli, OPT_RENEW),
+    };
+    int r = trust_span(cli, OPT_ROOT_EXPIRY, CR_TRUST_ROOT_S, &job->root_s, err);
+    return r < 0 ? r
+                 : trust_span(cli, OPT_TARGETS_EXPIRY, CR_TRUST_TARGETS_S, &job->targets_s, err);
+}
+
+static json_t *state_json(const struct sign_result *result, enum cr_role role)
+{
+    if (result->versions[role] == 0)
+        return json_null();
+    return json_pack("{s:I, s:i, s:i}", "version", (json_int_t)result->versions[role], "signatures",
+                     (int)result->counts[role].have, "threshold", (int)result->counts[role].need);
+}
+
+static int result_print(const struct cli *cli, const struct sign_result *result,
+                        struct cr_error *err)
+{
+    if (cli_has(cli, OPT_JSON))
+        return output_json(json_pack("{s:O, s:o, s:o, s:b}", "news", result->news, "root",
+                                     state_json(result, CR_ROLE_ROOT), "targets",
+                                     state_json(result, CR_ROLE_TARGETS), "published",
+                                     result->outcome == CR_REPO_PUBLISHED),
+                           err);
+    if (!cli_has(cli, OPT_QUIET))
+        sign_print(result, "", stdout);
+    return 0;
+}
+
+int sign_run_and_print(const struct cli *cli, const struct sign_job *job, struct cr_error *err)
+{
+    CLEANUP(sign_result_done) struct sign_result result = {0};
+    int r = sign_run(job, &result, err);
+    return r < 0 ? r : result_print(cli, &result, err);
 }

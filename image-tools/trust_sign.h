@@ -31,5 +31,12 @@ void sign_result_done(struct sign_result *result);
 /* Returns 0, -EACCES for a key of no role, or -errno with a sentence. */
 int sign_run(const struct sign_job *job, struct sign_result *ret_result, struct cr_error *err);
 
+/* What the options of a command line say; everything is borrowed from it. */
+int sign_job_fill(const struct cli *cli, struct cr_store *store, struct sign_job *job,
+                  struct cr_error *err);
+
+/* sign_run, and what came of it for people or as JSON. */
+int sign_run_and_print(const struct cli *cli, const struct sign_job *job, struct cr_error *err);
+
 /* Tell people what was done, in lines on `out`; each begins with `prefix`. */
 void sign_print(const struct sign_result *result, const char *prefix, FILE *out);

@@ -62,5 +62,45 @@ refuses 1 'unknown or revoked' "$carrel" trust sign --key next.pem
 # A seat that saw only the first root follows the whole chain; one that was made now begins here.
 cp -r desk later
 [ "$(health)" = "5 4" ] || fail "the end: $(health)"
+[ "$(health)" = "5 4" ] || fail "a second look: $(health)"
+
+# A key comes beside the others, and more must sign from then on; a revoked one's place is filled.
+# Both of the signer's keys change in one command that signs and publishes.
+keys_make fourth fifth stamp2 shot2
+refuses 1 'either --add or --old' "$carrel" trust rotate targets --add --old 0 --new fourth.pem.pub
+refuses 1 "is a key of targets already" "$carrel" trust rotate targets --add --new third.pem.pub
+refuses 1 'not a number from 1 to the 2 keys' \
+    "$carrel" trust rotate targets --add --new fourth.pem.pub --threshold 3
+"$carrel" --quiet trust rotate targets --add --new fourth.pem.pub --threshold 2 --key root2.pem
+"$carrel" --quiet trust sign --key third.pem
+[ "$(health)" = "5 4" ] || fail "one of two was enough: $(health)"
+"$carrel" trust sign --key fourth.pem | grep -q '^published' || fail "two of two do not publish"
+[ "$(health)" = "6 5" ] || fail "two of two: $(health)"
+"$carrel" --quiet trust rotate targets --add --new fifth.pem.pub --key root2.pem
+[ "$(health)" = "7 5" ] || fail "two of three: $(health)"
+"$carrel" --quiet trust revoke "$(keyid_of third.pem)" --key root2.pem
+"$carrel" --quiet trust sign --key fourth.pem --renew
+"$carrel" --quiet trust sign --key fifth.pem
+[ "$(health)" = "8 6" ] || fail "without the third: $(health)"
+cp stamp2.pem keys/signer/timestamp-3.pem
+cp shot2.pem keys/signer/snapshot-3.pem
+refuses 1 "no new key for 'root'" "$carrel" trust rotate snapshot,timestamp,root \
+    --new shot2.pem.pub,stamp2.pem.pub
+refuses 1 'no role for the new key' "$carrel" trust rotate snapshot --new shot2.pem.pub,stamp2.pem.pub
+"$carrel" trust rotate snapshot,timestamp --new shot2.pem.pub,stamp2.pem.pub --key root2.pem |
+    grep -q '^published' || fail "both keys of the signer did not change at once"
+[ "$(health)" = "9 6" ] || fail "after both of the signer's keys: $(health)"
+
+# A draft that has its signatures, and one that has not: --force goes back to what is published.
+"$carrel" --quiet trust rotate timestamp --new fourth.pem.pub --key root2.pem --signer '' || true
+refuses 1 'or give --force' "$carrel" trust revoke "$(keyid_of fourth.pem)"
+"$carrel" --quiet trust rotate targets --new third.pem.pub --old "$(keyid_of fifth.pem)" --force
+"$carrel" trust show >out
+grep -q 'a draft of root 10 has 0 of 1' out || fail "the draft was not made anew: $(cat out)"
+jq -e --arg key "$(keyid_of fourth.pem)" '.signed.roles.timestamp.keyids | index($key) == null' \
+    "$store/trust/draft.root.json" >/dev/null || fail "what was thrown away is in the new draft"
+refuses 1 'is a key of targets already' \
+    "$carrel" trust rotate targets --new fifth.pem.pub --old "$(keyid_of fifth.pem)" --force
+
 "$carrel" --quiet trust seat fresh
 [ "$(verified fresh disk)" = "disk@3 $(root_of 3)" ] || fail "a fresh seat"
