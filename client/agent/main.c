@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* carrel-agent: runs a desktop on this seat. The tables below are what --help prints. */
+#include "client/agent/capture.h"
 #include "client/agent/control.h"
 #include "client/agent/report.h"
 #include "client/agent/rundir.h"
 #include "client/agent/session.h"
 #include "client/agent/shelf.h"
+#include "client/agent/tool.h"
 #include "lib/base/fd.h"
 #include "lib/base/mem.h"
 #include "lib/base/num.h"
@@ -89,13 +91,15 @@ static const struct command {
     {"stop", ask, "stop the running desktop"},
     {"logout", ask, "tell it that the person left"},
     {"overlays", overlays, "ls | export ID FILE: the overlays that can be fetched"},
+    {"capture", NULL, "--as NAME OVERLAY: a new version of an image, by carrel-sync(1)"},
 };
 
 static void help_print(void)
 {
     printf("usage: carrel-agent run --server URL --image NAME[@N] --cache DIR [options]\n"
            "       carrel-agent status|restore|stop|logout [--run-dir DIR] [--json]\n"
-           "       carrel-agent overlays ls|export --cache DIR [--json]\n\n"
+           "       carrel-agent overlays ls|export --cache DIR [--json]\n"
+           "       carrel-agent capture --as NAME [--cache DIR] [options] OVERLAY\n\n"
            "Start a desktop on a clean, throw-away overlay of an image; end with SIGTERM.\n\n"
            "Commands:\n");
     for (size_t i = 0; i < CR_ARRAY_LEN(commands); i++)
@@ -124,21 +128,6 @@ static int fail(const struct cr_error *err)
 {
     fprintf(stderr, "carrel-agent: %s\n", err->text);
     return 1;
-}
-
-/* carrel-blockd beside this program, otherwise wherever PATH finds it. */
-static const char *blockd_default(char *path, size_t size)
-{
-    static const char name[] = "carrel-blockd";
-    ssize_t n = readlink("/proc/self/exe", path, size);
-    if (n <= 0 || (size_t)n >= size)
-        return name;
-    path[n] = '\0';
-    char *slash = strrchr(path, '/');
-    if (slash == NULL || (size_t)(slash + 1 - path) + sizeof(name) > size)
-        return name;
-    memcpy(slash + 1, name, sizeof(name));
-    return access(path, X_OK) == 0 ? path : name;
 }
 
 static int desktop_read(const char *path, struct cr_desktop *ret_desktop, struct cr_error *err)
@@ -348,7 +337,7 @@ static int run(struct arguments *arguments, struct cr_error *err)
     session->cache = cache;
     session->keep = session->keep != NULL ? keep : NULL;
     if (session->blockd == NULL)
-        session->blockd = blockd_default(blockd, sizeof(blockd));
+        session->blockd = tool_beside("carrel-blockd", blockd, sizeof(blockd));
 
     /* Before any thread is made, so that all of them leave the signals to the session. */
     sigemptyset(&signals);
@@ -412,6 +401,8 @@ int main(int argc, char **argv)
     struct arguments arguments = {0};
     struct cr_error err = {""};
 
+    if (argc > 1 && strcmp(argv[1], "capture") == 0)
+        return capture_run(argc - 2, argv + 2, &err) < 0 ? fail(&err) : 0;
     int status = arguments_parse(argc, argv, &arguments);
     if (status != 0)
         return status;
@@ -426,5 +417,7 @@ int main(int argc, char **argv)
     status = arguments_check(argc, argv, &arguments);
     if (status != 0)
         return status;
+    if (arguments.command->act == NULL)
+        return usage_error("the word 'capture' stands before all options");
     return arguments.command->act(&arguments, &err) < 0 ? fail(&err) : 0;
 }

@@ -272,30 +272,44 @@ int shelf_list(const char *cache, bool as_json, struct cr_error *err)
     return 0;
 }
 
-static int overlay_copy(const struct entry *entry, const char *file, struct cr_error *err)
+static int entry_take(const struct entry *entry, const char *what, char *path, int *ret_lock,
+                      struct cr_error *err)
 {
-    char from[PATH_MAX + 32], words[TOOL_WORDS_BYTES];
-    int status = -1;
-    snprintf(from, sizeof(from), "%s/" OVERLAY_FILE, entry->path);
-    const char *const argv[] = {
-        "cp", "--sparse=always", "--reflink=auto", "--no-clobber", "--", from, file, NULL};
     CLEANUP_CLOSE int lock = open(entry->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (lock < 0 || flock(lock, LOCK_SH | LOCK_NB) < 0)
         return cr_error_set(err, -EBUSY,
-                            "exporting the overlay '%s': a running desktop uses it; stop that one",
+                            "%s the overlay '%s': a running desktop uses it; stop that one", what,
                             entry->id);
-    int r = tool_run(argv, COPY_TIMEOUT_MS, &status, words, err);
-    if (r == 0 && status != 0)
-        return cr_error_set(err, -EIO, "exporting the overlay '%s': %s", entry->id, words);
-    return r < 0 ? cr_error_prefix(err, r, "exporting the overlay '%s'", entry->id) : 0;
+    int r = shelf_path(path, entry->path, OVERLAY_FILE, "", err);
+    if (r == 0)
+        *ret_lock = TAKE_FD(lock);
+    return r;
+}
+
+int shelf_take(const char *cache, const char *id, const char *what, char *path, int *ret_lock,
+               struct cr_error *err)
+{
+    CLEANUP_FREE struct entry *entries = NULL;
+    unsigned count = 0;
+    int r = all_read(cache, &entries, &count, err);
+    if (r < 0)
+        return r;
+    for (unsigned i = 0; i < count; i++)
+        if (strcmp(entries[i].id, id) == 0)
+            return entry_take(&entries[i], what, path, ret_lock, err);
+    return cr_error_set(err, -ENOENT,
+                        "%s the overlay '%s': there is none; 'carrel-agent overlays ls' tells "
+                        "those that are",
+                        what, id);
 }
 
 int shelf_export(const char *cache, const char *id, const char *file, struct cr_error *err)
 {
-    CLEANUP_FREE struct entry *entries = NULL;
-    unsigned count = 0;
+    CLEANUP_CLOSE int lock = -1;
+    char from[PATH_MAX], words[TOOL_WORDS_BYTES];
     struct stat st;
-    int r = all_read(cache, &entries, &count, err);
+    int status = -1;
+    int r = shelf_take(cache, id, "exporting", from, &lock, err);
     if (r < 0)
         return r;
     if (lstat(file, &st) == 0)
@@ -303,11 +317,10 @@ int shelf_export(const char *cache, const char *id, const char *file, struct cr_
                             "exporting the overlay '%s' to '%s': the file exists; choose another "
                             "name",
                             id, file);
-    for (unsigned i = 0; i < count; i++)
-        if (strcmp(entries[i].id, id) == 0)
-            return overlay_copy(&entries[i], file, err);
-    return cr_error_set(err, -ENOENT,
-                        "exporting the overlay '%s': there is none; 'carrel-agent overlays ls' "
-                        "tells those that are",
-                        id);
+    const char *const argv[] = {
+        "cp", "--sparse=always", "--reflink=auto", "--no-clobber", "--", from, file, NULL};
+    r = tool_run(argv, COPY_TIMEOUT_MS, &status, words, err);
+    if (r == 0 && status != 0)
+        return cr_error_set(err, -EIO, "exporting the overlay '%s': %s", id, words);
+    return r < 0 ? cr_error_prefix(err, r, "exporting the overlay '%s'", id) : 0;
 }

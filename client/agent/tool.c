@@ -79,3 +79,16 @@ int tool_run(const char *const argv[], int timeout_ms, int *ret_status, char *wo
     *ret_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     return 0;
 }
+
+const char *tool_beside(const char *name, char *path, size_t size)
+{
+    ssize_t n = readlink("/proc/self/exe", path, size);
+    if (n <= 0 || (size_t)n >= size)
+        return name;
+    path[n] = '\0';
+    char *slash = strrchr(path, '/');
+    if (slash == NULL || (size_t)(slash + 1 - path) + strlen(name) + 1 > size)
+        return name;
+    memcpy(slash + 1, name, strlen(name) + 1);
+    return access(path, X_OK) == 0 ? path : name;
+}

@@ -4,6 +4,7 @@
 
 #include "lib/base/error.h"
 
+#include <stddef.h>
 #include <sys/types.h>
 
 #define TOOL_WORDS_BYTES 512U
@@ -15,6 +16,12 @@
  */
 int tool_run(const char *const argv[], int timeout_ms, int *ret_status, char *words,
              struct cr_error *err);
+
+/*
+ * The program `name` beside this one, in `path`; otherwise `name`, for PATH to find. Returns one of
+ * the two.
+ */
+const char *tool_beside(const char *name, char *path, size_t size);
 
 /* pidfd_open(2): a descriptor that polls readable once `pid` has ended. Returns it or -errno. */
 int process_open(pid_t pid);

@@ -11,7 +11,7 @@
 
 #define IDLE_TIMEOUT_S          60U
 #define CONNECTION_MEMORY_BYTES CR_HTTP_HEAD_BYTES_MAX
-#define REFUSED_BODY_PIECES     64U /* of a body that nobody wants: then the connection is cut */
+#define REFUSED_BODY_PIECES     1024U /* of a body that nobody wants: then the connection is cut */
 
 struct service {
     struct syncd *syncd;

@@ -26,7 +26,7 @@ desktop() { # LINE...
 }
 
 # The command line.
-command_line; sentence 2 "no command; it is one of 'run', 'status', 'restore', 'stop', 'logout' or 'overlays'"
+command_line; sentence 2 "no command; it is one of 'run', 'status', 'restore', 'stop', 'logout', 'overlays' or 'capture'"
 command_line walk; sentence 2 "unknown command 'walk'; it is one of 'run'"
 command_line status more; sentence 2 "'status' takes no 'more'"
 command_line run --image x --cache /tmp; sentence 2 'name it with --server'
