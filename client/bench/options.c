@@ -97,6 +97,12 @@ static bool patience_store(struct options *options, const char *text)
     return true;
 }
 
+static bool peers_store(struct options *options, const char *text)
+{
+    (void)text;
+    return options->peers = true;
+}
+
 static bool json_store(struct options *options, const char *text)
 {
     (void)text;
@@ -136,6 +142,7 @@ static const struct setting {
      "who decompresses and hashes a chunk: each seat, or the first that gets it (default full)"},
     {"patience", "SECONDS", patience_store, "a number up to 86400",
      "how long a server that is away is waited for (default 600)"},
+    {"peers", NULL, peers_store, NULL, "the seats take chunks from each other, too"},
     {"json", NULL, json_store, NULL, "print one JSON object"},
     {"help", NULL, help_store, NULL, "print this and exit"},
     {"version", NULL, version_store, NULL, "print the version and exit"},

@@ -23,7 +23,7 @@ struct options {
     double think;         /* of the recorded pauses between reads */
     enum verify verify;
     unsigned patience_s;
-    bool json, help, version;
+    bool peers, json, help, version;
 };
 
 /*

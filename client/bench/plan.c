@@ -16,6 +16,10 @@ void plan_done(struct plan *plan)
     free(plan->wants);
     free(plan->chunks);
     free(plan->segments);
+    free(plan->by_id);
+    for (size_t i = 0; plan->frames != NULL && i < plan->segment_count; i++)
+        cr_buf_done(&plan->frames[i]);
+    free(plan->frames);
     *plan = (struct plan){0};
 }
 
@@ -109,6 +113,58 @@ static int chunks_find(struct plan *plan, const struct cr_trace *trace, struct c
     return 0;
 }
 
+/* --- chunks by id, and segments as they are stored, for seats that serve others ----------------
+ */
+
+static int by_id(const void *a, const void *b, void *context)
+{
+    const struct plan *plan = context;
+    uint32_t x, y;
+    memcpy(&x, a, sizeof(x));
+    memcpy(&y, b, sizeof(y));
+    return memcmp(&plan->chunks[x].id, &plan->chunks[y].id, sizeof(struct cr_id));
+}
+
+static int ids_sort(struct plan *plan)
+{
+    plan->by_id = cr_calloc(plan->chunk_count, sizeof(*plan->by_id));
+    if (plan->by_id == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < plan->chunk_count; i++)
+        plan->by_id[i] = (uint32_t)i;
+    qsort_r(plan->by_id, plan->chunk_count, sizeof(*plan->by_id), by_id, plan);
+    return 0;
+}
+
+bool plan_find(const struct plan *plan, const struct cr_id *id, uint32_t *ret_number)
+{
+    size_t low = 0, high = plan->chunk_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = memcmp(&plan->chunks[plan->by_id[middle]].id, id, sizeof(*id));
+        if (order == 0) {
+            *ret_number = plan->by_id[middle];
+            return true;
+        }
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return false;
+}
+
+static int segments_fetch(struct plan *plan, struct cr_store *store, struct cr_error *err)
+{
+    plan->frames = cr_calloc(plan->segment_count, sizeof(*plan->frames));
+    int r = plan->frames == NULL ? no_memory(err) : 0;
+    for (size_t i = 0; r == 0 && i < plan->segment_count; i++) {
+        cr_buf_init(&plan->frames[i], cr_kinds[CR_SEGMENT].frame_max);
+        r = store->ops->object_get(store, CR_SEGMENT, &plan->segments[i], &plan->frames[i], err);
+    }
+    return r;
+}
+
 /* --- which read wants which ------------------------------------------------------------------- */
 
 static int by_index(const void *key, const void *element)
@@ -193,5 +249,9 @@ int plan_make(struct plan *plan, const char *path, struct cr_store *store, const
     plan->ref = *cr_version_ref(version);
     plan->info = *cr_version_info(version);
     r = chunks_find(plan, &trace, version, err);
+    if (r == 0 && ids_sort(plan) < 0)
+        r = no_memory(err);
+    if (r == 0)
+        r = segments_fetch(plan, store, err);
     return r < 0 ? r : steps_make(plan, &trace, err);
 }

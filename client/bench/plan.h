@@ -30,7 +30,9 @@ struct plan {
     uint32_t *wants;           /* what the steps want, as numbers in `chunks` */
     struct plan_chunk *chunks; /* in the order of the disk */
     size_t chunk_count;
+    uint32_t *by_id;        /* the numbers of the chunks, in the order of their ids */
     struct cr_id *segments; /* that the ids stand in, in the order of the disk */
+    struct cr_buf *frames;  /* of the segments; owned */
     size_t segment_count;
     size_t reads;         /* of the trace */
     uint64_t read_bytes;  /* of the trace */
@@ -44,3 +46,6 @@ struct plan {
 int plan_make(struct plan *plan, const char *path, struct cr_store *store, const struct cr_ref *ref,
               struct cr_error *err);
 void plan_done(struct plan *plan);
+
+/* A chunk of the plan with this id; false = it has none. */
+bool plan_find(const struct plan *plan, const struct cr_id *id, uint32_t *ret_number);

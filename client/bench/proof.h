@@ -20,11 +20,18 @@ struct proof {
     atomic_uchar *states;
     atomic_uint_least64_t set_bytes; /* of those first frames: the boot set as it travels */
     atomic_uint_least64_t wrong;
+    uint8_t *plain; /* the boot set, for those who serve it; NULL = nobody does */
 };
 
-/* Returns 0 or -ENOMEM; wants proof_done in either case. */
-int proof_init(struct proof *proof, const struct plan *plan, enum verify verify);
+/*
+ * `keep`: the bytes of the boot set are kept in a file below TMPDIR, so that seats can serve them.
+ * Returns 0 or -errno; wants proof_done in either case.
+ */
+int proof_init(struct proof *proof, const struct plan *plan, enum verify verify, bool keep);
 void proof_done(struct proof *proof);
+
+/* The bytes of a chunk that has come to somebody; NULL = they are not kept, or not yet. */
+const uint8_t *proof_plain(const struct proof *proof, uint32_t number);
 
 /*
  * Chunk `number` of the plan has come. `scratch` has room for a chunk. Returns 0, or -EBADMSG with

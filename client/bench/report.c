@@ -16,7 +16,8 @@ struct totals {
     double p50_s, p99_s, max_s; /* of those that have finished; 0 = none has */
     struct cr_https_stat net;   /* of all connections to the servers */
     uint64_t fetched;           /* chunks */
-    double own_cpu_s;           /* of this program, since it was started */
+    struct peer_totals peers;
+    double own_cpu_s; /* of this program, since it was started */
     double peak_mib;
 };
 
@@ -49,6 +50,8 @@ static int totals_make(const struct outcome *outcome, struct totals *totals)
         totals->net.retries += net.retries;
         totals->net.bytes_received += net.bytes_received;
         totals->fetched += seat->fetched;
+        if (seat->peer != NULL)
+            peer_add(seat->peer, &totals->peers);
         if (seat->result < 0)
             totals->failed++;
         else
@@ -109,6 +112,17 @@ static int json_print(const struct outcome *outcome, const struct totals *totals
         "cpu_s", totals->own_cpu_s, "peak_mib", totals->peak_mib);
     if (json == NULL)
         return -ENOMEM;
+    const struct cr_peerfetch_stat *peers = &totals->peers.asked.fetched;
+    json_t *from =
+        json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I}", "used", storm->options->peers, "bytes",
+                  (json_int_t)peers->peer_bytes, "chunks", (json_int_t)peers->peer_objects,
+                  "hedged", (json_int_t)peers->hedged, "wrong", (json_int_t)peers->wrong, "banned",
+                  (json_int_t)totals->peers.asked.banned, "refused",
+                  (json_int_t)totals->peers.served.refused);
+    if (json_object_set_new(json, "peers", from) < 0) {
+        json_decref(json);
+        return -ENOMEM;
+    }
     int r = json_dumpf(json, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
     json_decref(json);
     return r < 0 || putchar('\n') == EOF || fflush(stdout) == EOF ? -EIO : 0;
@@ -151,6 +165,11 @@ static void totals_print(const struct outcome *outcome, const struct totals *tot
            totals->net.requests, totals->net.retries);
     printf("from servers   %s, %.2f copies of the boot set, %.0f Mbit/s\n", mib(received, a),
            copies(outcome, received), received * 8 / (double)outcome->elapsed_us);
+    const struct cr_peerfetch_stat *peers = &totals->peers.asked.fetched;
+    if (outcome->storm->options->peers)
+        printf("from peers     %s, %" PRIu64 " chunks; %" PRIu64
+               " asked of the server after a while; wrong frames %" PRIu64 "\n",
+               mib((double)peers->peer_bytes, a), peers->peer_objects, peers->hedged, peers->wrong);
     printf("server CPU     %.2f s, %.0f ms for each GB; %u server%s, %u restart%s\n", sum->cpu_s,
            received > 0 ? sum->cpu_s * 1e12 / received : 0, outcome->figures->count,
            outcome->figures->count == 1 ? "" : "s", outcome->figures->restarts,

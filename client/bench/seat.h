@@ -20,14 +20,22 @@ struct storm {
     atomic_uint running;
 };
 
+struct peer;
+
 struct seat {
     struct storm *storm;
     struct cr_store *server, *store; /* store = the server behind the line */
-    unsigned long *have;             /* a bit for each chunk of the plan */
-    uint8_t *scratch;
+    struct peer *peer;               /* NULL = it knows no others */
 
-    uint64_t done_us; /* from the start to the last read; 0 = not reached */
+    pthread_mutex_t mutex; /* guards what follows */
+    pthread_cond_t news;
+    unsigned long *have; /* a bit for each chunk of the plan */
+    unsigned long *busy; /* likewise: somebody fetches it */
+    bool has_segments, ended;
     uint64_t fetched; /* chunks */
+
+    /* For who has joined the seat's thread. */
+    uint64_t done_us; /* from the start to the last read; 0 = not reached */
     int result;       /* what ended it early */
     struct cr_error err;
 };
@@ -43,6 +51,12 @@ void seat_run(struct seat *seat);
 
 /* From any thread: it ends soon. */
 void seat_interrupt(struct seat *seat);
+
+/* What it is to others: the chunks that it has; a chunk, which it fetches when it lacks it; a
+ * segment, which it waits for. 0, -ENOENT or another -errno. Thread-safe. */
+uint64_t seat_present(struct seat *seat);
+int seat_give_chunk(struct seat *seat, const struct cr_id *id, uint8_t *plain, size_t *ret_len);
+int seat_give_segment(struct seat *seat, const struct cr_id *id, struct cr_buf *frame);
 
 /* Monotonic. */
 uint64_t clock_us(void);

@@ -26,7 +26,10 @@ struct room {
 
 static void room_cleanup(struct room *room)
 {
-    for (unsigned i = 0; room->seats != NULL && i < room->storm.options->seats; i++)
+    unsigned seats = room->seats != NULL ? room->storm.options->seats : 0;
+    for (unsigned i = 0; i < seats; i++)
+        seat_interrupt(&room->seats[i]);
+    for (unsigned i = 0; i < seats; i++)
         seat_done(&room->seats[i]);
     free(room->seats);
     free(room->threads);
@@ -84,6 +87,10 @@ static int room_prepare(struct room *room, struct cr_error *err)
 {
     const struct options *options = room->storm.options;
     int r = identities_init(&room->identities, options->pki, options->seats, err);
+    if (r == 0 && options->peers && !room->identities.each)
+        return cr_error_set(err, -EINVAL,
+                            "'--peers' needs a certificate for each seat, by which they know each "
+                            "other: name a CA with its key, '--pki DIR'");
     if (r == 0)
         r = figures_begin(&room->figures, options->servers, options->server_count,
                           identities_folder(&room->identities, 0), err);
@@ -94,7 +101,7 @@ static int room_prepare(struct room *room, struct cr_error *err)
     room->seats = cr_calloc(options->seats, sizeof(*room->seats));
     room->threads = cr_calloc(options->seats, sizeof(*room->threads));
     if (room->seats == NULL || room->threads == NULL ||
-        proof_init(&room->storm.proof, &room->plan, options->verify) < 0)
+        proof_init(&room->storm.proof, &room->plan, options->verify, options->peers) < 0)
         return cr_error_errno(err, -ENOMEM, "make %u seats", options->seats);
     for (unsigned i = 0; r == 0 && i < options->seats; i++)
         r = seat_init(&room->seats[i], &room->storm, options->servers[i % options->server_count],

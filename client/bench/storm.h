@@ -11,6 +11,7 @@
 
 #include "client/bench/figures.h"
 #include "client/bench/identities.h"
+#include "client/bench/peer.h"
 #include "client/bench/seat.h"
 
 struct outcome {

@@ -1,7 +1,7 @@
 #!/bin/bash
 # 200 seats start at once over TLS, each with its own certificate, cold and without peers: nothing
-# fails, no wrong byte, the store is read at most once, and a shaped line is saturated. A recording of
-# blockd is replayed as it is.
+# fails, no wrong byte, the store is read at most once, and a shaped line carries no more than it can.
+# With peers most comes from other seats. A recording of blockd is replayed as it is.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/../harness" && pwd)
 . "$here/lib.sh"
@@ -32,6 +32,16 @@ holds ".finished == 20 and .servers.chunk_reads == 0 and .verify == \"full\""
 storm 20 --pki pki --verify once --link 200mbit --think 0
 holds ".finished == 20 and .received.chunks == 20 * $chunks"
 holds ".seconds > 20 * .boot.stored_bytes * 8 * 1538 / 1448 / 200e6 * 0.98"
+
+# With peers most comes from other seats, all of it right. How little the server may then give is
+# measured by the benchmark.
+storm 12 --pki pki --peers --think 10
+holds ".finished == 12 and .received.wrong_frames == 0 and .peers.wrong == 0"
+holds ".received.chunks == 12 * $chunks and .peers.chunks > 3 * $chunks"
+holds ".received.copies < 9"
+refuses 2 "Name it with '--image NAME@N'" "$bench" storm --seats 2 --trace trace --server "$url"
+refuses 1 "needs a certificate for each seat" "$bench" storm --seats 2 --trace trace --server "$url" \
+    --image disk --pki pki/clients --peers
 
 # What blockd records is a trace, and replays.
 start_recording() {
