@@ -40,7 +40,7 @@ struct server {
     struct frames *frames;
     struct hot *hot;
     struct seats *seats;
-    struct deltas *deltas;   /* NULL = none are made */
+    struct deltas *deltas; /* NULL = none are made */
     struct peers *peers;
     struct cr_pool *readers; /* threads that may wait for the store */
     struct metrics metrics;
