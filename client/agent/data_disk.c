@@ -58,9 +58,9 @@ static int own_disk_open(const struct session_options *options, uint64_t bytes, 
     return stat(path, &st) == 0 ? 0 : disk_make(path, bytes, err);
 }
 
-int data_disk_open(const struct session_options *options, char *path, struct cr_error *err)
+int data_disk_open(const struct session_options *options, uint64_t bytes, char *path,
+                   struct cr_error *err)
 {
-    uint64_t bytes = options->desktop.data_disk_bytes;
     const char *given = options->data_disk;
     path[0] = '\0';
     if (given != NULL && cr_bytes_parse(given, CR_DISK_BYTES_MAX, &bytes) < 0) {

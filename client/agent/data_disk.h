@@ -9,7 +9,9 @@
 
 /*
  * The file of the data disk that the options ask for into `path`, of PATH_MAX; "" when they ask for
- * none. A disk given by its size stands in CACHE/data-disks and is made when it is not there, whole
- * and durable before it has its name; one that is there keeps its size.
+ * none. `bytes` is the size that the desktop wants, 0 = none. A disk given by its size stands in
+ * CACHE/data-disks and is made when it is not there, whole and durable before it has its name; one
+ * that is there keeps its size.
  */
-int data_disk_open(const struct session_options *options, char *path, struct cr_error *err);
+int data_disk_open(const struct session_options *options, uint64_t bytes, char *path,
+                   struct cr_error *err);

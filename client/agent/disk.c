@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "client/agent/disk.h"
 
+#include "client/agent/qmp.h"
 #include "lib/base/mem.h"
 
 #include <errno.h>
@@ -9,41 +10,6 @@
 
 /* The node of the flat file; there is at most one for each machine. */
 #define NODE_PLAIN "carrel-plain"
-
-static void json_cleanup(json_t **json)
-{
-    json_decref(*json);
-}
-#define CLEANUP_JSON CLEANUP(json_cleanup)
-
-/*
- * One request; takes the reference to `arguments`, NULL where the JSON could not be made. `what`
- * begins the sentence. *ret_return, when it is wanted, is the caller's.
- */
-static int ask(struct vm *vm, const char *command, json_t *arguments, const char *what,
-               json_t **ret_return, struct cr_error *err)
-{
-    CLEANUP_JSON json_t *request = json_pack("{s:s, s:o}", "execute", command, "arguments",
-                                             arguments != NULL ? arguments : json_null());
-    CLEANUP_FREE char *text = arguments != NULL ? json_dumps(request, JSON_COMPACT) : NULL;
-    CLEANUP_FREE char *answer = NULL;
-    if (text == NULL)
-        return cr_error_errno(err, -ENOMEM, "%s", what);
-    int r = vm_ask(vm, text, &answer, err);
-    if (r < 0)
-        return cr_error_prefix(err, r, "%s", what);
-    CLEANUP_JSON json_t *json = json_loads(answer, 0, NULL);
-    json_t *result = json_object_get(json, "return");
-    if (result == NULL) {
-        const char *reason =
-            json_string_value(json_object_get(json_object_get(json, "error"), "desc"));
-        return cr_error_set(err, -EIO, "%s: QEMU refused '%s': %s", what, command,
-                            reason != NULL ? reason : "no reason given");
-    }
-    if (ret_return != NULL)
-        *ret_return = json_incref(result);
-    return 0;
-}
 
 /* The name of the node that `driver` made of the file `path`; borrowed from `nodes`. */
 static const char *node_find(json_t *nodes, const char *driver, const char *path)
@@ -97,7 +63,7 @@ static void nbd_drop(struct vm *vm, json_t *nodes)
             json_t *name = json_object_get(node, "node-name");
             if (of != NULL && file != NULL && strcmp(of, drivers[d]) == 0 &&
                 strncmp(file, "nbd", 3) == 0)
-                ask(vm, "blockdev-del", json_pack("{s:O}", "node-name", name), "", NULL, NULL);
+                qmp_ask(vm, "blockdev-del", json_pack("{s:O}", "node-name", name), "", NULL, NULL);
         }
     }
 }
@@ -106,21 +72,23 @@ int disk_open_plain(struct vm *vm, const char *overlay, const char *plain, struc
 {
     static const char what[] = "opening the complete version";
     CLEANUP_JSON json_t *nodes = NULL;
-    int r = ask(vm, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), what, &nodes, err);
+    int r =
+        qmp_ask(vm, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), what, &nodes, err);
     if (r < 0)
         return r;
     if (node_find(nodes, "qcow2", overlay) == NULL)
         return cr_error_set(err, -ENOENT, "%s: QEMU has no node for '%s'", what, overlay);
-    r = ask(vm, "blockdev-add",
-            json_pack("{s:s, s:s, s:b, s:{s:s, s:s, s:b, s:s}}", "driver", "raw", "node-name",
-                      NODE_PLAIN, "read-only", 1, "file", "driver", "file", "filename", plain,
-                      "read-only", 1, "locking", "off"),
-            what, NULL, err);
+    r = qmp_ask(vm, "blockdev-add",
+                json_pack("{s:s, s:s, s:b, s:{s:s, s:s, s:b, s:s}}", "driver", "raw", "node-name",
+                          NODE_PLAIN, "read-only", 1, "file", "driver", "file", "filename", plain,
+                          "read-only", 1, "locking", "off"),
+                what, NULL, err);
     if (r < 0)
         return r;
-    r = ask(vm, "blockdev-reopen", overlay_options(nodes, overlay, NODE_PLAIN), what, NULL, err);
+    r = qmp_ask(vm, "blockdev-reopen", overlay_options(nodes, overlay, NODE_PLAIN), what, NULL,
+                err);
     if (r < 0)
-        ask(vm, "blockdev-del", json_pack("{s:s}", "node-name", NODE_PLAIN), "", NULL, NULL);
+        qmp_ask(vm, "blockdev-del", json_pack("{s:s}", "node-name", NODE_PLAIN), "", NULL, NULL);
     else
         nbd_drop(vm, nodes);
     return r;

@@ -4,6 +4,7 @@
 #include "client/agent/control.h"
 #include "client/agent/report.h"
 #include "client/agent/rundir.h"
+#include "client/agent/seat.h"
 #include "client/agent/session.h"
 #include "client/agent/shelf.h"
 #include "client/agent/tool.h"
@@ -27,9 +28,12 @@ enum option_id {
     OPTION_PKI,
     OPTION_TRUST,
     OPTION_DELTAS,
+    OPTION_SEAT,
+    OPTION_POLICY_KEYS,
     OPTION_DESKTOP,
     OPTION_RUN_DIR,
     OPTION_BLOCKD,
+    OPTION_COURIER,
     OPTION_OVERLAY_KEEP,
     OPTION_OVERLAY_KEEP_DAYS,
     OPTION_PERSON,
@@ -52,9 +56,12 @@ static const struct option_text {
     {OPTION_PKI, "pki", "DIR", "ca.pem, client.pem and client-key.pem for the server"},
     {OPTION_TRUST, "trust", "DIR", "signed metadata: start only versions that are in it"},
     {OPTION_DELTAS, "deltas", "yes|no", "take chunks from older versions in the cache (yes)"},
+    {OPTION_SEAT, "seat", "DIR", "the seat's folder: policy and lease in, reports out"},
+    {OPTION_POLICY_KEYS, "policy-keys", "FILE", "the server's keys (DIR/keys of --seat)"},
     {OPTION_DESKTOP, "desktop", "FILE", "the virtual hardware, lines of key = value"},
     {OPTION_RUN_DIR, "run-dir", "DIR", "sockets and state (/run/carrel, or below XDG_RUNTIME_DIR)"},
     {OPTION_BLOCKD, "blockd", "PATH", "the program carrel-blockd"},
+    {OPTION_COURIER, "courier", "PATH", "the program carrel-courier"},
     {OPTION_OVERLAY_KEEP, "overlay-keep", "FILE", "keep what the guest writes, as qcow2, in FILE"},
     {OPTION_OVERLAY_KEEP_DAYS, "overlay-keep-days", "N",
      "overlays that were thrown away can be fetched N days"},
@@ -67,6 +74,7 @@ static const struct option_text {
 
 struct arguments {
     struct session_options session;
+    struct seat_options seat;
     const char *desktop;
     const char *keep_days;
     char **operands; /* what follows the command */
@@ -175,6 +183,12 @@ static int arguments_parse(int argc, char **argv, struct arguments *arguments)
         case OPTION_DELTAS:
             arguments->session.deltas = optarg;
             break;
+        case OPTION_SEAT:
+            arguments->seat.dir = optarg;
+            break;
+        case OPTION_POLICY_KEYS:
+            arguments->seat.keys = optarg;
+            break;
         case OPTION_DESKTOP:
             arguments->desktop = optarg;
             break;
@@ -183,6 +197,9 @@ static int arguments_parse(int argc, char **argv, struct arguments *arguments)
             break;
         case OPTION_BLOCKD:
             arguments->session.blockd = optarg;
+            break;
+        case OPTION_COURIER:
+            arguments->seat.courier = optarg;
             break;
         case OPTION_OVERLAY_KEEP:
             arguments->session.keep = optarg;
@@ -315,12 +332,31 @@ static int person_check(struct arguments *arguments, struct cr_error *err)
     return 0;
 }
 
+/* What of the seat was not said; the buffers have PATH_MAX bytes. */
+static int seat_options_fill(struct arguments *arguments, char *keys, char *courier,
+                             struct cr_error *err)
+{
+    struct seat_options *seat = &arguments->seat;
+    seat->server = arguments->session.server;
+    seat->pki = arguments->session.pki;
+    if (seat->courier == NULL)
+        seat->courier = tool_beside("carrel-courier", courier, PATH_MAX);
+    if (seat->keys == NULL) {
+        int n = snprintf(keys, PATH_MAX, "%s/keys", seat->dir);
+        if (n < 0 || n >= PATH_MAX)
+            return cr_error_set(err, -ENAMETOOLONG, "using '%s': the path is too long", seat->dir);
+        seat->keys = keys;
+    }
+    arguments->session.seat = seat;
+    return 0;
+}
+
 static int run(struct arguments *arguments, struct cr_error *err)
 {
     struct session_options *session = &arguments->session;
     struct cr_ref ref;
     sigset_t signals;
-    char blockd[PATH_MAX], cache[PATH_MAX], keep[PATH_MAX];
+    char blockd[PATH_MAX], cache[PATH_MAX], keep[PATH_MAX], keys[PATH_MAX], courier[PATH_MAX];
 
     cr_desktop_init(&session->desktop);
     int r = cr_ref_parse(session->image, &ref, err);
@@ -338,6 +374,10 @@ static int run(struct arguments *arguments, struct cr_error *err)
     session->keep = session->keep != NULL ? keep : NULL;
     if (session->blockd == NULL)
         session->blockd = tool_beside("carrel-blockd", blockd, sizeof(blockd));
+    if (arguments->seat.dir != NULL)
+        r = seat_options_fill(arguments, keys, courier, err);
+    if (r < 0)
+        return r;
 
     /* Before any thread is made, so that all of them leave the signals to the session. */
     sigemptyset(&signals);

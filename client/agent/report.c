@@ -21,6 +21,8 @@ static const char *const words[] = {
 };
 
 static bool as_json;
+static report_sink *told;
+static void *told_context;
 static enum state last = STATE_STARTING;
 static char last_detail[512];
 
@@ -52,12 +54,17 @@ enum state report_last(const char **ret_detail)
     return last;
 }
 
-static void json_print(enum state state, const char *detail, json_t *cache)
+static json_t *state_object(enum state state, const char *detail, json_t *cache)
 {
     char stamp[64];
     time_format(stamp, sizeof(stamp));
-    json_t *object = json_pack("{s:s, s:s, s:s*, s:O*}", "time", stamp, "state", words[state],
-                               "detail", detail, "cache", cache);
+    return json_pack("{s:s, s:s, s:s*, s:O*}", "time", stamp, "state", words[state], "detail",
+                     detail, "cache", cache);
+}
+
+/* Takes the reference. */
+static void json_print(json_t *object)
+{
     CLEANUP_FREE char *line = object != NULL ? json_dumps(object, JSON_COMPACT) : NULL;
     if (line != NULL)
         puts(line);
@@ -74,14 +81,37 @@ static void text_print(enum state state, const char *detail)
     fflush(stdout);
 }
 
+static void tell(enum state state, const char *detail, json_t *cache)
+{
+    if (as_json)
+        json_print(state_object(state, detail, cache));
+    else
+        text_print(state, detail);
+    json_t *object = told != NULL ? state_object(state, detail, cache) : NULL;
+    if (object != NULL)
+        told(told_context, object);
+}
+
+void report_to(report_sink *sink, void *context)
+{
+    told = sink;
+    told_context = context;
+}
+
+void report_policy(const char *text)
+{
+    if (as_json)
+        json_print(json_pack("{s:s}", "policy", text));
+    else
+        printf("%s\n", text);
+    fflush(stdout);
+}
+
 void report_state(enum state state, const char *detail)
 {
     last = state;
     snprintf(last_detail, sizeof(last_detail), "%s", detail != NULL ? detail : "");
-    if (as_json)
-        json_print(state, detail, NULL);
-    else
-        text_print(state, detail);
+    tell(state, detail, NULL);
 }
 
 static json_int_t figure(const json_t *cache, const char *name)
@@ -102,10 +132,7 @@ void report_end(enum state state, const char *detail, const char *stats)
                figure(cache, "read_bytes"), figure(cache, "received_bytes"),
                figure(cache, "pulled_chunks"), figure(cache, "old_chunks"),
                figure(cache, "delta_chunks"));
-    if (as_json)
-        json_print(state, detail, cache);
-    else
-        text_print(state, detail);
+    tell(state, detail, cache);
     json_decref(cache);
 }
 

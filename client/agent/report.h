@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include <jansson.h>
 #include <stdbool.h>
 
 enum state {
@@ -35,6 +36,13 @@ void report_state(enum state state, const char *detail);
  * text a line of the most telling ones goes before.
  */
 void report_end(enum state state, const char *detail, const char *stats);
+
+/* What a new policy changed, in one line. */
+void report_policy(const char *text);
+
+/* Also give each state, as an object that is `sink`'s, to `sink`; NULL: no more. */
+typedef void report_sink(void *context, json_t *state);
+void report_to(report_sink *sink, void *context);
 
 /* The state told last, and its detail or NULL. */
 enum state report_last(const char **ret_detail);

@@ -35,8 +35,17 @@ static int blockd_heard(struct session *session, struct cr_error *err)
         return r;
     session->blockd_retry_ms = BLOCKD_RETRY_MIN_MS;
     if (!session->started) {
+        r = seat_may_start(&session->seat, session->blockd.version, err);
+        if (r < 0)
+            return r;
         session->started = true;
-        return machine_start(session, err);
+        r = machine_start(session, err);
+        if (r == 0)
+            seat_report(&session->seat,
+                        json_pack("{s:s, s:s, s:I}", "kind", "started", "version",
+                                  session->blockd.version, "after_ms",
+                                  (json_int_t)(clock_now_ms() - session->began_ms)));
+        return r;
     }
     if (session->plain[0] == '\0')
         report_state(session->paused ? STATE_PAUSED : STATE_RUNNING, NULL);
@@ -53,7 +62,7 @@ static int blockd_ended(struct session *session, struct cr_error *err)
     blockd_reap(&session->blockd, reason);
     timer_clear(session, TIMER_BLOCKD_FLUSH);
     if (!session->started)
-        return cr_error_set(err, -EIO, "starting '%s': %s", session->options->image, reason);
+        return cr_error_set(err, -EIO, "starting '%s': %s", session->image, reason);
     report_warning("'%s' ended (%s); starting it again", session->options->blockd, reason);
     if (was_ready && session->plain[0] == '\0')
         report_state(STATE_WAITING, "the image service is started again");
@@ -75,7 +84,7 @@ int session_stop(struct session *session, struct cr_error *err)
         report_state(STATE_STOPPING, NULL);
     /* A thrown-away overlay needs no orderly end; one that is kept does, unless we insist. */
     bool lasts = session->options->keep != NULL || session->data_disk[0] != '\0' ||
-                 cr_overlay_outlives(session->options->desktop.overlay);
+                 cr_overlay_outlives(session->desktop.overlay);
     if (!lasts || !session->started || again) {
         session_end(session, "asked to");
         return 0;
@@ -126,6 +135,11 @@ static int timer_fired(struct session *session, enum timer timer, struct cr_erro
                        POWER_OFF_MS / 1000);
         session_end(session, "asked to");
         return 0;
+    case TIMER_DAY_END:
+        return session_stop(session, err);
+    case TIMER_HEARTBEAT:
+        policy_heartbeat(session);
+        return 0;
     case TIMERS:
         break;
     }
@@ -146,7 +160,16 @@ static int timers_run(struct session *session, struct cr_error *err)
 /* --- the whole ----------------------------------------------------------------------------------
  */
 
-enum { WATCH_SIGNAL, WATCH_MACHINE, WATCH_OUT, WATCH_LOG, WATCH_END, WATCH_CONTROL };
+enum {
+    WATCH_SIGNAL,
+    WATCH_MACHINE,
+    WATCH_OUT,
+    WATCH_LOG,
+    WATCH_END,
+    WATCH_COURIER,
+    WATCH_COURIER_END,
+    WATCH_CONTROL
+};
 #define WATCH_COUNT (WATCH_CONTROL + CONTROL_POLL_MAX)
 
 static int poll_once(struct session *session, struct pollfd fds[WATCH_COUNT], struct cr_error *err)
@@ -160,6 +183,8 @@ static int poll_once(struct session *session, struct pollfd fds[WATCH_COUNT], st
     fds[WATCH_OUT].fd = session->blockd.out.fd;
     fds[WATCH_LOG].fd = session->blockd.log.fd;
     fds[WATCH_END].fd = session->blockd.pidfd;
+    fds[WATCH_COURIER].fd = session->seat.out.fd;
+    fds[WATCH_COURIER_END].fd = session->seat.pidfd;
     control_poll(&session->control, fds + WATCH_CONTROL);
     for (size_t i = 0; i < WATCH_COUNT; i++)
         fds[i].events = POLLIN;
@@ -183,6 +208,9 @@ static int session_loop(struct session *session, struct cr_error *err)
             r = blockd_heard(session, err);
         if (r == 0 && !session->done && fds[WATCH_END].revents != 0)
             r = blockd_ended(session, err);
+        if (r == 0 && !session->done &&
+            (fds[WATCH_COURIER].revents != 0 || fds[WATCH_COURIER_END].revents != 0))
+            policy_heard(session);
         if (r == 0 && !session->done)
             r = control_heard(session, err);
         if (r == 0)
@@ -230,8 +258,11 @@ static int session_open(struct session *session, struct cr_error *err)
     if (session->signal_fd < 0)
         return cr_error_errno(err, -errno, "listening to signals");
     int r = rundir_open(options->run_dir, &session->run, err);
+    if (r == 0)
+        r = seat_open(&session->seat, options->seat, err);
     if (r < 0)
         return r;
+    policy_session(session);
     snprintf(session->stats, sizeof(session->stats), "%s/stats.json", options->cache);
     session->blockd_options = (struct blockd_options){
         .program = options->blockd,
@@ -251,16 +282,16 @@ static int session_open(struct session *session, struct cr_error *err)
     bool blockd = blockd_clear_leftover(&session->blockd_options);
     const struct overlay_options wanted = {
         .cache = options->cache,
-        .image = options->image,
-        .person = options->desktop.overlay_for == CR_OVERLAY_FOR_PERSON ? options->person : "",
+        .image = session->image,
+        .person = session->desktop.overlay_for == CR_OVERLAY_FOR_PERSON ? options->person : "",
         .keep = options->keep,
-        .mode = options->desktop.overlay,
-        .update = options->desktop.overlay_update,
-        .keep_days = options->desktop.overlay_keep_days,
+        .mode = session->desktop.overlay,
+        .update = session->desktop.overlay_update,
+        .keep_days = session->desktop.overlay_keep_days,
     };
     r = overlay_open(&wanted, &session->overlay, err);
     if (r == 0)
-        r = data_disk_open(options, session->data_disk, err);
+        r = data_disk_open(options, session->desktop.data_disk_bytes, session->data_disk, err);
     if (r < 0)
         return r;
     if (machines > 0 || blockd || session->overlay.swept > 0)
@@ -270,13 +301,13 @@ static int session_open(struct session *session, struct cr_error *err)
     r = control_open(session->run.control_socket, &session->control, err);
     if (r < 0)
         return r;
-    r = serial_begin(&options->desktop, err);
+    r = serial_begin(&session->desktop, err);
     if (r < 0)
         return r;
     accelerator_choose(session);
     const char *version = overlay_version(&session->overlay);
     return blockd_start(&session->blockd, &session->blockd_options,
-                        version != NULL ? version : options->image, err);
+                        version != NULL ? version : session->image, err);
 }
 
 /* In the order in which they lean on each other: machine, image service, overlay, folder. */
@@ -292,6 +323,14 @@ static int session_close(struct session *session, struct cr_error *err)
     return r;
 }
 
+/* Each state that is told also goes to the server. */
+static void state_report(void *context, json_t *state)
+{
+    struct session *session = context;
+    json_object_set_new(state, "kind", json_string("state"));
+    seat_report(&session->seat, state);
+}
+
 int session_run(const struct session_options *options, struct cr_error *err)
 {
     struct session session = {
@@ -300,13 +339,16 @@ int session_run(const struct session_options *options, struct cr_error *err)
         .overlay.lock_fd = -1,
         .signal_fd = -1,
         .control.fd = -1,
+        .seat = {.dir_fd = -1, .pid = -1, .pidfd = -1, .out.fd = -1},
         .blockd_retry_ms = BLOCKD_RETRY_MIN_MS,
+        .began_ms = clock_now_ms(),
     };
     struct cr_error close_error = {""};
     blockd_init(&session.blockd);
     for (enum timer timer = 0; timer < TIMERS; timer++)
         timer_clear(&session, timer);
 
+    report_to(state_report, &session);
     report_state(STATE_STARTING, options->image);
     int r = session_open(&session, err);
     if (r == 0)
@@ -318,5 +360,7 @@ int session_run(const struct session_options *options, struct cr_error *err)
         report_end(STATE_FAILED, err->text, session.stats);
     else
         report_end(STATE_STOPPED, session.end, session.stats);
+    report_to(NULL, NULL);
+    seat_close(&session.seat);
     return r;
 }

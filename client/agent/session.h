@@ -13,19 +13,22 @@
 #include "lib/base/error.h"
 #include "lib/desktop/desktop.h"
 
+struct seat_options;
+
 /* What `carrel-agent run` was told; everything is borrowed. */
 struct session_options {
     const char *server;
     const char *image; /* NAME or NAME@N */
     const char *cache;
-    const char *pki;       /* NULL: none */
-    const char *trust;     /* folder of signed metadata; NULL: none */
-    const char *deltas;    /* "yes" or "no"; NULL: what carrel-blockd does by itself */
-    const char *run_dir;   /* NULL: the default */
-    const char *blockd;    /* the program */
-    const char *keep;      /* --overlay-keep, NULL: the overlay is thrown away */
-    const char *person;    /* "" = nobody in particular */
-    const char *data_disk; /* a file or a size; NULL: as the desktop file says */
+    const char *pki;                 /* NULL: none */
+    const char *trust;               /* folder of signed metadata; NULL: none */
+    const char *deltas;              /* "yes" or "no"; NULL: what carrel-blockd does by itself */
+    const char *run_dir;             /* NULL: the default */
+    const char *blockd;              /* the program */
+    const char *keep;                /* --overlay-keep, NULL: the overlay is thrown away */
+    const char *person;              /* "" = nobody in particular */
+    const char *data_disk;           /* a file or a size; NULL: as the desktop file says */
+    const struct seat_options *seat; /* NULL: no policy, no reports */
     struct cr_desktop desktop;
 };
 

@@ -27,8 +27,8 @@ static json_t *status_do(struct session *session, struct cr_error *err)
     enum state state = report_last(&detail);
     return json_pack(
         "{s:s, s:s*, s:s, s:s, s:s, s:I}", "state", report_word(state), "detail", detail, "version",
-        session->blockd.version[0] != '\0' ? session->blockd.version : session->options->image,
-        "base", session->plain[0] != '\0' ? "file" : "service", "overlay", session->overlay.path,
+        session->blockd.version[0] != '\0' ? session->blockd.version : session->image, "base",
+        session->plain[0] != '\0' ? "file" : "service", "overlay", session->overlay.path,
         "overlay_bytes", (json_int_t)overlay_bytes(&session->overlay));
 }
 
@@ -46,7 +46,7 @@ static json_t *restore_do(struct session *session, struct cr_error *err)
 /* Whose work it was has left: the next person begins on a clean overlay. */
 static json_t *logout_do(struct session *session, struct cr_error *err)
 {
-    if (session->options->desktop.overlay != CR_OVERLAY_LOGOUT)
+    if (session->desktop.overlay != CR_OVERLAY_LOGOUT)
         return status_do(session, err); /* with other modes a logout means nothing */
     if (!session->started || session->stopping)
         return refuse("logging out: the desktop does not run");

@@ -89,11 +89,12 @@ int machine_start(struct session *session, struct cr_error *err)
     snprintf(nvram, sizeof(nvram), "%s/uefi-vars.fd", session->overlay.folder);
     snprintf(name, sizeof(name), "desktop-%d", vm_machine(session->vm) + 1);
     const struct cr_domain domain = {
-        .desktop = &session->options->desktop,
+        .desktop = &session->desktop,
+        .link_down = !policy_network(session),
         .name = name,
         .kvm = session->kvm,
         .overlay = session->overlay.path,
-        .overlay_lasts = cr_overlay_outlives(session->options->desktop.overlay),
+        .overlay_lasts = cr_overlay_outlives(session->desktop.overlay),
         .data_disk = session->data_disk[0] != '\0' ? session->data_disk : NULL,
         .plain = plain_find(session) == 0 ? session->plain : NULL,
         .nbd_socket = session->run.nbd_socket,
@@ -115,9 +116,8 @@ int machine_start(struct session *session, struct cr_error *err)
 /* What a reboot means: with most modes that the day's changes are gone. */
 static int machine_reboot(struct session *session, struct cr_error *err)
 {
-    bool clean =
-        session->options->keep == NULL &&
-        (session->options->desktop.overlay == CR_OVERLAY_BOOT || overlay_is_due(&session->overlay));
+    bool clean = session->options->keep == NULL &&
+                 (session->desktop.overlay == CR_OVERLAY_BOOT || overlay_is_due(&session->overlay));
     if (clean)
         return machine_reset(session, "clean overlay", err);
     int64_t last_ms = session->rebooted_ms;

@@ -7,6 +7,7 @@
 #include "client/agent/control.h"
 #include "client/agent/overlay.h"
 #include "client/agent/rundir.h"
+#include "client/agent/seat.h"
 #include "client/agent/session.h"
 #include "client/agent/vm.h"
 
@@ -17,11 +18,17 @@ enum timer {
     TIMER_IO_RETRY,
     TIMER_IO_CALM,
     TIMER_POWER_OFF,
+    TIMER_DAY_END,
+    TIMER_HEARTBEAT,
     TIMERS,
 };
 
 struct session {
     const struct session_options *options;
+    struct seat seat;
+    char image[CR_REF_TEXT];   /* what is started: as the policy or the command line says */
+    struct cr_desktop desktop; /* likewise */
+    int64_t began_ms;          /* when the session did */
     struct rundir run;
     struct overlay overlay;
     struct blockd_options blockd_options;
@@ -80,6 +87,21 @@ int machine_heard(struct session *session, const struct vm_event *event, struct 
 
 /* The version became complete: let the running machine read its file directly. */
 void machine_open_plain(struct session *session);
+
+/* --- session_policy.c --- */
+
+/* Image, desktop and timers by the policy, before the first start. */
+void policy_session(struct session *session);
+
+/* Whether its network card has a link. */
+bool policy_network(const struct session *session);
+
+/* Listen to the courier; do and tell what a new policy changes. */
+void policy_heard(struct session *session);
+
+/* Report that the seat lives, and how it is. */
+void policy_heartbeat(struct session *session);
+void policy_timers(struct session *session);
 
 /* --- session_control.c --- */
 

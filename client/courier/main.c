@@ -131,12 +131,12 @@ static void *end_watch(void *context)
     return NULL;
 }
 
-/* A sentence is said once, until another one takes its place or all is well again. */
-static void complain(int r, const struct cr_error *err, struct cr_error *said)
+/* A failure is told once, until there is another one or all is well again. */
+static void complain(int r, const struct cr_error *err, int *told)
 {
-    if (r < 0 && r != -ECANCELED && strcmp(err->text, said->text) != 0)
+    if (r < 0 && r != -ECANCELED && r != *told)
         fprintf(stderr, "carrel-courier: %s\n", err->text);
-    *said = r < 0 ? *err : (struct cr_error){0};
+    *told = r;
 }
 
 /* Wait for the next round: false = the end. */
@@ -154,7 +154,7 @@ static bool wait_for_work(int watch_fd, int end_fd, uint64_t interval_s)
 static int work(struct errands *errands, const struct options *options, int end_fd,
                 struct cr_error *err)
 {
-    struct cr_error said = {0};
+    int told = 0;
     int answered = -1; /* not known */
     CLEANUP_CLOSE int watch_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     char outbox[PATH_MAX];
@@ -168,7 +168,7 @@ static int work(struct errands *errands, const struct options *options, int end_
             *err = why;
             return r;
         }
-        complain(r, &why, &said);
+        complain(r, &why, &told);
         if (answered != (r != -EAGAIN))
             say(r != -EAGAIN ? "answered" : "away");
         answered = r != -EAGAIN;

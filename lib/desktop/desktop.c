@@ -320,11 +320,21 @@ int cr_desktop_parse(const char *name, const void *data, size_t len, struct cr_d
                      struct cr_error *err)
 {
     struct cr_desktop desktop;
+    cr_desktop_init(&desktop);
+    int r = cr_desktop_update(name, data, len, &desktop, err);
+    if (r == 0)
+        *ret_desktop = desktop;
+    return r;
+}
+
+int cr_desktop_update(const char *name, const void *data, size_t len,
+                      struct cr_desktop *ret_desktop, struct cr_error *err)
+{
+    struct cr_desktop desktop = *ret_desktop;
     struct place at = {.name = name};
     uint32_t seen = 0;
     const char *bytes = data;
 
-    cr_desktop_init(&desktop);
     if (len > CR_DESKTOP_BYTES_MAX)
         return cr_error_set(err, -EMSGSIZE,
                             "reading desktop file '%s': it has %zu bytes and at most %" PRIu64

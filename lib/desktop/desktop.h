@@ -111,5 +111,9 @@ bool cr_overlay_outlives(enum cr_overlay_mode mode);
  */
 bool cr_overlay_is_due(enum cr_overlay_mode mode, const struct tm *made, const struct tm *now);
 
+/* The same, but keys that do not stand there are left as they are in *ret_desktop. */
+int cr_desktop_update(const char *name, const void *data, size_t len,
+                      struct cr_desktop *ret_desktop, struct cr_error *err);
+
 /* Key number `index` of the table ("memory", ...) and what it takes; NULL past the last. */
 const char *cr_desktop_key(size_t index, const char **ret_takes);

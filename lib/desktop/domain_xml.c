@@ -189,8 +189,9 @@ int cr_domain_xml_format(const struct cr_domain *domain, struct cr_buf *out)
     if (desktop->nic == CR_NIC_USER)
         EMIT(&w,
              "    <interface type='user'>\n      <mac address='" NIC_ADDRESS "'/>\n"
-             "      <model type='%s'/>\n    </interface>\n",
-             nic_models[desktop->nic_model]);
+             "      <model type='%s'/>\n%s    </interface>\n",
+             nic_models[desktop->nic_model],
+             domain->link_down ? "      <link state='down'/>\n" : "");
     serial_emit(&w, desktop);
     display_emit(&w, domain);
     EMIT(&w, "    <rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>\n");

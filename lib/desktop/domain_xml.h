@@ -18,6 +18,7 @@ struct cr_domain {
     const struct cr_desktop *desktop;
     const char *name;       /* the domain's name */
     bool kvm;               /* false: software emulation */
+    bool link_down;         /* the network card has no cable in it */
     const char *overlay;    /* the qcow2 file that takes the writes */
     bool overlay_lasts;     /* it is used again after a power cut; false: flushing it is a waste */
     const char *data_disk;  /* a second disk, qcow2; NULL: none */

@@ -43,7 +43,7 @@ version=$(basename kernel/boot/vmlinuz-*)
 version=${version#vmlinuz-}
 
 # The initramfs: busybox and the modules for every disk bus that a desktop file can name.
-modules="virtio_pci virtio_blk virtio_scsi ahci ata_piix sd_mod ext4 crc32c_generic"
+modules="virtio_pci virtio_net virtio_blk virtio_scsi ahci ata_piix sd_mod ext4 crc32c_generic"
 rm -rf root
 mkdir -p root/bin root/dev root/proc root/sys root/data "root/lib/modules/$version"
 cp /bin/busybox root/bin/busybox

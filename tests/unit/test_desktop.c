@@ -209,11 +209,26 @@ static void a_file_or_line_past_its_maximum_is_refused(void **state)
     assert_non_null(strstr(err.text, "line 1"));
 }
 
+static void an_update_leaves_what_it_does_not_name(void **state)
+{
+    (void)state;
+    static const char first[] = "memory = 4G\ncpus = 3\n", more[] = "cpus = 1\n", wrong[] = "x = 1";
+    struct cr_desktop desktop;
+    struct cr_error err = {""};
+    assert_int_equal(parse(first, &desktop, &err), 0);
+    assert_int_equal(cr_desktop_update("p", more, strlen(more), &desktop, &err), 0);
+    assert_int_equal(desktop.memory_bytes, 4 * CR_GIB);
+    assert_int_equal(desktop.cpus, 1);
+    assert_true(cr_desktop_update("p", wrong, strlen(wrong), &desktop, &err) < 0);
+    assert_int_equal(desktop.cpus, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_empty_file_is_the_default_desktop),
         cmocka_unit_test(every_key_is_understood),
+        cmocka_unit_test(an_update_leaves_what_it_does_not_name),
         cmocka_unit_test(every_word_of_every_key_is_taken),
         cmocka_unit_test(an_unknown_key_is_named_with_its_line),
         cmocka_unit_test(a_line_that_is_no_key_and_value_is_refused),
