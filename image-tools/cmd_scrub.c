@@ -60,20 +60,21 @@ static int options_take(const struct cli *cli, struct cr_scrub_options *o, struc
 
 static json_t *scrub_json(const struct cr_scrub_stat *s, const char *uri, json_t *damages)
 {
-    return json_pack("{s:s, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:O}", "store", uri, "ok",
-                     s->damaged == 0, "resumed", s->resumed, "packs", (json_int_t)s->packs,
-                     "chunks", (json_int_t)s->chunks, "objects", (json_int_t)s->objects, "heads",
-                     (json_int_t)s->heads, "bytes", (json_int_t)s->bytes, "repaired",
-                     (json_int_t)s->repaired, "lost", (json_int_t)s->lost, "damaged", damages);
+    return json_pack("{s:s, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:O}", "store", uri,
+                     "ok", s->damaged == 0, "resumed", s->resumed, "packs", (json_int_t)s->packs,
+                     "chunks", (json_int_t)s->chunks, "objects", (json_int_t)s->objects, "records",
+                     (json_int_t)s->records, "heads", (json_int_t)s->heads, "bytes",
+                     (json_int_t)s->bytes, "repaired", (json_int_t)s->repaired, "lost",
+                     (json_int_t)s->lost, "damaged", damages);
 }
 
 static void scrub_print(const struct cr_scrub_stat *s, bool repair)
 {
     char bytes[CR_BYTES_TEXT];
     printf("%s%" PRIu64 " chunks in %" PRIu64 " packs, %" PRIu64 " segments and manifests, %" PRIu64
-           " heads are whole, %s read\n",
+           " records, %" PRIu64 " heads are whole, %s read\n",
            s->resumed ? "went on where the last run stopped: " : "", s->chunks, s->packs,
-           s->objects, s->heads, cr_bytes_format(s->bytes, bytes, sizeof(bytes)));
+           s->objects, s->records, s->heads, cr_bytes_format(s->bytes, bytes, sizeof(bytes)));
     if (s->damaged > 0 && !repair)
         printf("%" PRIu64 " damaged; --repair mends what it can\n", s->damaged);
     if (s->damaged > 0 && repair)

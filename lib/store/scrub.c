@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The way of the scrub: packs, segments, manifests, heads, each in the order of their names. Where
- * it stands is the name it did last, so what comes and goes meanwhile does not matter.
+ * The way of the scrub: packs, segments, manifests, records, heads, each in the order of their
+ * names. Where it stands is the name it did last, so what comes and goes meanwhile does not matter.
  */
 #include "lib/base/mem.h"
 #include "lib/store/scrub_run.h"
+#include "lib/store/side.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -18,7 +19,7 @@
 #define SLEEP_MS 100
 
 static const enum cr_space spaces[] = {CR_SPACE_PACKS, CR_SPACE_SEGMENTS, CR_SPACE_MANIFESTS,
-                                       CR_SPACE_HEADS};
+                                       CR_SPACE_RECORDS, CR_SPACE_HEADS};
 
 int scrub_damaged(struct scrub_run *run, const char *what, const char *name, const char *why)
 {
@@ -150,7 +151,8 @@ static int place_remove(struct scrub_run *run, struct cr_error *err)
     return r == -ENOENT || (refused && !run->options->repair) ? 0 : r;
 }
 
-/* --- segments, manifests, heads -------------------------------------------------------------- */
+/* --- segments, manifests, records, heads
+ * -------------------------------------------------------------- */
 
 /* Write the object again from the other store. */
 static int object_repair(struct scrub_run *run, enum cr_kind kind, enum cr_space space,
@@ -193,6 +195,50 @@ static int object_scrub(struct scrub_run *run, enum cr_kind kind, enum cr_space 
     return scrub_step(run, plain.len, err);
 }
 
+/* Recipe and log of a build: a blob that is named by its hash. */
+static bool record_is(const struct cr_buf *data, const struct cr_id *id)
+{
+    struct cr_id found;
+    cr_hash(data->data, data->len, &found);
+    return cr_id_equal(&found, id);
+}
+
+static int record_repair(struct scrub_run *run, const struct cr_id *id, const char *name,
+                         struct cr_error *err)
+{
+    CLEANUP_BUF struct cr_buf data = CR_BUF_INIT(CR_SIDE_BYTES_MAX);
+    struct cr_store *source = run->options->source;
+    if (!run->options->repair || source == NULL ||
+        cr_store_side_read(source, CR_SPACE_RECORDS, name, &data, NULL) < 0 ||
+        !record_is(&data, id))
+        return 0;
+    int r = run->blobs->ops->put(run->blobs, CR_SPACE_RECORDS, name, data.data, data.len, err);
+    run->stat->repaired += r == 0;
+    return r;
+}
+
+static int record_scrub(struct scrub_run *run, const char *name, struct cr_error *err)
+{
+    CLEANUP_BUF struct cr_buf data = CR_BUF_INIT(CR_SIDE_BYTES_MAX);
+    struct cr_error why = {0};
+    struct cr_id id;
+    if (cr_id_parse(name, strlen(name), &id) < 0)
+        return 0;
+    int r = packstore_blob_get(run->ps, CR_SPACE_RECORDS, name, &data, &why);
+    if (r == -ENOENT)
+        return 0; /* collected meanwhile */
+    if (r == 0 && !record_is(&data, &id))
+        r = cr_error_set(&why, -EBADMSG, "it does not hash to its name");
+    if (r == -EBADMSG || r == -EIO || r == -ENODATA) {
+        r = scrub_damaged(run, "record", name, why.text);
+        return r != 0 ? r : record_repair(run, &id, name, err);
+    }
+    if (r < 0)
+        return cr_error_set(err, r, "%s", why.text);
+    run->stat->records++;
+    return scrub_step(run, data.len, err);
+}
+
 static int head_scrub(struct scrub_run *run, const char *name, struct cr_error *err)
 {
     struct cr_head head;
@@ -215,6 +261,8 @@ static int blob_scrub(struct scrub_run *run, enum cr_space space, const char *na
     struct cr_id id;
     if (space == CR_SPACE_HEADS)
         return head_scrub(run, name, err);
+    if (space == CR_SPACE_RECORDS)
+        return record_scrub(run, name, err);
     if (space != CR_SPACE_PACKS)
         return object_scrub(run, space == CR_SPACE_MANIFESTS ? CR_MANIFEST : CR_SEGMENT, space,
                             name, err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Reading everything that a store holds and verifying it: every frame of every pack by its id,
- * every footer by its pack's name, segments, manifests and heads. Safe beside publishers and
+ * every footer by its pack's name, segments, manifests, records of builds and heads. Safe beside publishers and
  * collectors. Where it stands is kept in CR_SPACE_STATE "scrub", so that one that was stopped goes
  * on.
  */
@@ -15,7 +15,7 @@ struct cr_scrub_options {
     /*
      * Write a damaged pack again from its good frames, and those that are damaged from another pack
      * or from `source`; what nobody has is then missing instead of damaged, so that importing the
-     * disk again brings it back. Damaged segments and manifests come from `source`.
+     * disk again brings it back. Damaged segments, manifests and records come from `source`.
      */
     bool repair;
     struct cr_store *source; /* may be NULL */
@@ -29,7 +29,7 @@ struct cr_scrub_options {
 struct cr_scrub_stat {
     bool resumed;
     uint64_t packs, chunks, objects,
-        heads; /* verified in this run; objects = segments, manifests */
+        records, heads; /* verified in this run; objects = segments, manifests */
     uint64_t bytes;
     uint64_t damaged;  /* chunks, footers, objects and heads */
     uint64_t repaired; /* of them */

@@ -239,6 +239,42 @@ static void segments_and_manifests_come_from_another_store(void **state)
     expect(f->store, "a", 0, 100, 4);
 }
 
+static void records_of_builds_are_verified_and_come_from_another_store(void **state)
+{
+    struct fixture *f = *state;
+    CLEANUP(cr_store_cleanup) struct cr_store *source = NULL;
+    static const char recipe[] = "FROM base; and what its steps said";
+    char name[CR_ID_HEX];
+    struct cr_id id;
+    struct lines lines = {0};
+    struct cr_scrub_options o = {.repair = true};
+    cr_hash(recipe, sizeof(recipe), &id);
+    cr_id_format(&id, name);
+    assert_int_equal(cr_store_open("mem:", &source, NULL), 0);
+    struct cr_store *stores[] = {f->store, source};
+    for (size_t i = 0; i < CR_ARRAY_LEN(stores); i++)
+        assert_int_equal(stores[i]->ops->side_put(stores[i], CR_SPACE_RECORDS, name, recipe,
+                                                  sizeof(recipe), NULL),
+                         0);
+    publish(f->store, "a", 100, 4);
+    struct cr_scrub_stat s = scrub(f->store, o, &lines);
+    assert_int_equal(s.records, 1);
+    assert_int_equal(s.damaged, 0);
+    damage(f->b, CR_SPACE_RECORDS, name, 3);
+    s = scrub(f->store, o, &lines);
+    assert_int_equal(s.records, 0);
+    assert_int_equal(s.damaged, 1);
+    assert_int_equal(s.repaired, 0);
+    assert_true(strncmp(lines.last, "record ", 7) == 0);
+    assert_non_null(strstr(lines.last, "it does not hash to its name"));
+    o.source = source;
+    s = scrub(f->store, o, &lines);
+    assert_int_equal(s.repaired, 1);
+    s = scrub(f->store, (struct cr_scrub_options){0}, &lines);
+    assert_int_equal(s.records, 1);
+    assert_int_equal(s.damaged, 0);
+}
+
 /* The publisher writes the same pack at the moment when the scrub is about to remove it. */
 struct rescue {
     struct cr_blobs *b;
@@ -306,6 +342,7 @@ int main(void)
         FOR_EACH_BACKEND(another_pack_or_another_store_mends_a_chunk),
         FOR_EACH_BACKEND(frames_are_found_without_their_footer),
         FOR_EACH_BACKEND(segments_and_manifests_come_from_another_store),
+        FOR_EACH_BACKEND(records_of_builds_are_verified_and_come_from_another_store),
         FOR_EACH_BACKEND(a_pack_that_is_written_again_meanwhile_stays),
         FOR_EACH_BACKEND(the_rate_is_kept),
     };
