@@ -122,7 +122,13 @@ static int generation_begin(struct gc_pass *pass, struct cr_error *err)
     bool none = r == -ENOENT;
     cr_hash(before.data, before.len, &hash);
     pass->generations.begun = pass->generation;
-    return generations_store(pass, none ? NULL : &hash, err);
+    r = generations_store(pass, none ? NULL : &hash, err);
+    if (r == -EAGAIN)
+        r = cr_error_set(err, r,
+                         "another collector of store '%s' began while this one was silent; run the "
+                         "command again",
+                         pass->ps->base.uri);
+    return r;
 }
 
 /* It came to its end: from now on its marks are believed. Those of which none stands are forgotten.

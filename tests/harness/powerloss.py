@@ -11,7 +11,8 @@ the head, then one sector for each entry, its data behind it). At a cut everythi
 was written before the last flush, and of what was written since then any part: none, all, any prefix,
 any choice. `COMMAND ARGUMENT... DISK ENTRIES` judges a disk; ENTRIES is how many entries of the log came
 before the cut. A status other than 0 is a fault: it is printed, and the exit status is 1. With FIRST in the
-environment the first fault ends it, with FROM only cuts after so many entries are made.
+environment the cuts are made in any order and the first fault ends it; with FROM only cuts after so many
+entries are made.
 """
 import os
 import random
@@ -86,20 +87,25 @@ def replay(path, size, states, command):
     if len(plans) > states:
         keep = set(random_source.sample(range(len(plans)), states))
         plans = [plan for number, plan in enumerate(plans) if number in keep]
+    if "FIRST" in os.environ:
+        random_source.shuffle(plans)
     base, disk = "powerloss.base", "powerloss.disk"
-    with open(base, "wb") as made:
-        made.truncate(size)
     applied = faults = 0
-    for count, durable, chosen in plans:
+    for number, (count, durable, chosen) in enumerate(plans):
+        if number == 0 or durable < applied:
+            applied = 0
+            with open(base, "wb") as made:
+                made.truncate(size)
         with open(base, "r+b") as made:
             for entry in entries[applied:durable]:
                 if entry[1] and not entry[2] & MARK:
                     log.write(made, entry)
         applied = max(applied, durable)
-        subprocess.check_call(["cp", "--sparse=always", base, disk])
+        # A new file each time: a loop device that still holds the last one would show that one's blocks.
+        subprocess.check_call(["cp", "--remove-destination", "--sparse=always", base, disk])
         with open(disk, "r+b") as made:
-            for number in chosen:
-                log.write(made, entries[number])
+            for pending in chosen:
+                log.write(made, entries[pending])
         judged = subprocess.run([*command, disk, str(count)], capture_output=True, text=True)
         if judged.returncode != 0:
             faults += 1
