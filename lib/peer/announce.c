@@ -14,8 +14,6 @@ static const char announcement_magic[8] = "CRPEER01", answer_magic[8] = "CRPEERS
 #define NEXT_MS_MAX         3600000U
 #define CHUNKS_MAX          (CR_DISK_BYTES_MAX / CR_CHUNK_BYTES)
 
-_Static_assert(CR_PEER_ANSWER_MAX == ANSWER_HEADER_BYTES + CR_PEERS_MAX * PLACE_BYTES, "answer");
-
 /* --- announcement ----------------------------------------------------------------------------- */
 
 int cr_announcement_format(const struct cr_announcement *announcement, struct cr_buf *out)

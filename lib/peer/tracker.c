@@ -79,7 +79,8 @@ static struct group *group_find(struct cr_tracker *tracker, const struct cr_id *
     uint8_t subnet[16];
     struct group **bucket = bucket_of(tracker, root), *group = *bucket;
     subnet_of(tracker, address, subnet);
-    while (group != NULL && (!cr_id_equal(&group->root, root) || memcmp(group->subnet, subnet, 16)))
+    while (group != NULL &&
+           (!cr_id_equal(&group->root, root) || memcmp(group->subnet, subnet, 16) != 0))
         group = group->next;
     if (group != NULL || !make)
         return group;
