@@ -53,8 +53,11 @@ int peer_new(struct seat *seat, const char *server_uri, struct peer **ret_peer,
     struct peer *peer = cr_calloc(1, sizeof(*peer));
     if (peer == NULL)
         return cr_error_errno(err, -ENOMEM, "make a seat");
-    const struct cr_peers_options options = {
-        .server = &peer->server, .context = peer, .describe = describe, .learned = learned};
+    const struct cr_peers_options options = {.servers = &peer->server,
+                                             .server_count = 1,
+                                             .context = peer,
+                                             .describe = describe,
+                                             .learned = learned};
     peer->seat = seat;
     int r = cr_server_uri_parse(server_uri, &peer->server, err);
     if (r == 0 && !peer->server.tls)

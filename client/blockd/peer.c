@@ -12,7 +12,7 @@
 #define FIRST_ANSWER_MS 300U
 
 struct peer {
-    struct cr_server_uri server;
+    struct cr_server_uri servers[CR_SERVERS_MAX];
     char listen[CR_HOST_BYTES_MAX + 16];
     uint64_t upload_bytes;
     struct cr_peers *peers;
@@ -28,7 +28,7 @@ static void describe(void *context, struct cr_announcement *announcement)
 {
     struct peer *peer = context;
     struct cr_seatdisk_stat stat;
-    bool wireless = cr_route_is_wireless(&peer->server, CR_SYS_NET);
+    bool wireless = cr_route_is_wireless(&peer->servers[0], CR_SYS_NET);
     cr_upload_allow(peer->upload, !wireless);
     cr_seatdisk_stat(peer->disk, &stat);
     announcement->port = wireless ? 0 : cr_upload_port(peer->upload);
@@ -63,7 +63,8 @@ int peer_new(const struct peer_options *options, struct peer **ret_peer, struct 
     if (peer == NULL)
         return cr_error_errno(err, -ENOMEM, "cannot speak to peers");
     const struct cr_peers_options peers = {
-        .server = &peer->server,
+        .servers = peer->servers,
+        .server_count = options->server_count,
         .context = peer,
         .describe = describe,
         .learned = learned,
@@ -71,8 +72,13 @@ int peer_new(const struct peer_options *options, struct peer **ret_peer, struct 
     };
     peer->upload_bytes = options->upload_bytes;
     snprintf(peer->listen, sizeof(peer->listen), "%s", options->listen);
-    int r = cr_server_uri_parse(options->server_uri, &peer->server, err);
-    if (r == 0 && (!peer->server.tls || peer->server.pki[0] == '\0'))
+    int r = 0;
+    bool has_certs = true;
+    for (unsigned i = 0; i < options->server_count && r == 0; i++) {
+        r = cr_server_uri_parse(options->server_uris[i], &peer->servers[i], err);
+        has_certs = has_certs && peer->servers[i].tls && peer->servers[i].pki[0] != '\0';
+    }
+    if (r == 0 && !has_certs)
         r = cr_error_set(err, -EINVAL,
                          "peers know each other by their certificates: name a server with https:// "
                          "and give '--pki DIR'");
@@ -95,7 +101,7 @@ int peer_start(struct peer *peer, struct cr_seatdisk *disk, struct cr_error *err
 {
     const struct cr_upload_options upload = {
         .listen = peer->listen,
-        .pki = peer->server.pki,
+        .pki = peer->servers[0].pki,
         .root = cr_version_info(cr_seatdisk_version(disk))->root,
         .source = {.context = peer, .chunk = chunk_give, .segment = segment_give},
         .bytes_a_second = peer->upload_bytes,

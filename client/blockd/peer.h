@@ -10,9 +10,10 @@ struct peer;
 
 struct peer_options {
     struct cr_store *server, *background; /* borrowed until peer_free */
-    const char *server_uri;               /* with its certificates */
-    const char *listen;                   /* ADDR:PORT */
-    uint64_t upload_bytes;                /* a second; 0 = as many as there are */
+    const char *const *server_uris;       /* with certificates; the first for its way to it */
+    unsigned server_count;
+    const char *listen;    /* ADDR:PORT */
+    uint64_t upload_bytes; /* a second; 0 = as many as there are */
     void (*warn)(const char *sentence);
 };
 

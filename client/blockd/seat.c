@@ -27,6 +27,21 @@ static int uri_make(const struct seat_settings *settings, const char *server, ch
     return r < 0 ? cr_error_errno(err, r, "server '%.200s'", server) : 0;
 }
 
+static int uris_make(const struct seat_settings *settings, char *uris[static CR_SERVERS_MAX],
+                     struct cr_error *err)
+{
+    int r = 0;
+    for (unsigned i = 0; r == 0 && i < settings->server_count; i++)
+        r = uri_make(settings, settings->servers[i], &uris[i], err);
+    return r;
+}
+
+static void uris_free(char *uris[static CR_SERVERS_MAX])
+{
+    for (unsigned i = 0; i < CR_SERVERS_MAX; i++)
+        free(uris[i]);
+}
+
 /* A store on the servers, with connections of its own. */
 static int store_open(const struct seat_settings *settings, unsigned patience_s,
                       struct cr_store *_Atomic *ret_store, struct cr_error *err)
@@ -34,16 +49,13 @@ static int store_open(const struct seat_settings *settings, unsigned patience_s,
     const struct cr_several_options options = {.patience_s = patience_s};
     char *uris[CR_SERVERS_MAX] = {NULL};
     struct cr_store *store = NULL;
-    int r = 0;
-    for (unsigned i = 0; r == 0 && i < settings->server_count; i++)
-        r = uri_make(settings, settings->servers[i], &uris[i], err);
+    int r = uris_make(settings, uris, err);
     if (r == 0)
         r = cr_several_open((const char *const *)uris, settings->server_count, &options, &store,
                             err);
     if (r == 0)
         *ret_store = store;
-    for (unsigned i = 0; i < settings->server_count; i++)
-        free(uris[i]);
+    uris_free(uris);
     return r;
 }
 
@@ -74,23 +86,23 @@ static uint64_t background_received(void *context)
 /* Other seats stand in front of the server. */
 static int peer_make(struct seat *seat, const struct seat_settings *settings, struct cr_error *err)
 {
-    CLEANUP_FREE char *uri = NULL;
+    char *uris[CR_SERVERS_MAX] = {NULL};
     struct peer *peer = NULL;
-    /* The first one tells of other seats. */
-    int r = uri_make(settings, settings->servers[0], &uri, err);
-    if (r < 0)
-        return r;
     const struct peer_options options = {
         .server = seat->store,
         .background = seat->background,
-        .server_uri = uri,
+        .server_uris = (const char *const *)uris,
+        .server_count = settings->server_count,
         .listen = settings->peer_listen,
         .upload_bytes = settings->peer_upload_bytes,
         .warn = settings->warn,
     };
-    r = peer_new(&options, &peer, err);
+    int r = uris_make(settings, uris, err);
+    if (r == 0)
+        r = peer_new(&options, &peer, err);
     if (r == 0)
         seat->peer = peer;
+    uris_free(uris);
     return r;
 }
 

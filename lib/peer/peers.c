@@ -13,11 +13,19 @@
 #define OTHERS_MS   1000U  /* before asking for others, when a peer is not there */
 #define REPORTS_MAX 8U     /* waiting for the server; more than a seat has peers */
 
+/* One server, and whom it has named last. */
+struct tracker {
+    struct cr_http *http;
+    struct cr_peer_answer answer;
+    uint64_t answered_ms; /* 0 = it has not */
+};
+
 struct cr_peers {
     struct cr_peers_options options;
-    struct cr_server_uri server;
+    char pki[CR_URI_BYTES_MAX];
     struct cr_id root;
-    struct cr_http *http;
+    struct tracker trackers[CR_SERVERS_MAX];
+    unsigned tracker_count;
     struct cr_roster *roster;
     struct cr_peerfetch *fetch;
     pthread_t thread;
@@ -71,68 +79,115 @@ static bool greet(struct cr_peers *peers)
     return all_there;
 }
 
+/* Whom the servers have named, as one answer: the first of each, then the second ... */
+static void answers_join(const struct cr_peers *peers, struct cr_peer_answer *joined)
+{
+    uint64_t now = now_ms();
+    for (unsigned place = 0; place < CR_PEERS_MAX; place++) {
+        for (unsigned i = 0; i < peers->tracker_count && joined->count < CR_PEERS_MAX; i++) {
+            const struct tracker *tracker = &peers->trackers[i];
+            bool known = tracker->answered_ms == 0 || place >= tracker->answer.count ||
+                         now - tracker->answered_ms > CR_TICKET_VALID_S * 1000;
+            for (unsigned k = 0; k < joined->count && !known; k++)
+                known = cr_id_equal(&joined->peers[k].fingerprint,
+                                    &tracker->answer.peers[place].fingerprint);
+            if (!known)
+                joined->peers[joined->count++] = tracker->answer.peers[place];
+        }
+    }
+}
+
+static int announce_to(struct cr_peers *peers, struct tracker *tracker, const struct cr_buf *body)
+{
+    CLEANUP_BUF struct cr_buf answer = CR_BUF_INIT(CR_PEER_ANSWER_MAX);
+    const struct cr_http_request request = {
+        .path = "/v1/peers",
+        .body = body->data,
+        .body_len = body->len,
+        .sink = body_take,
+        .context = &answer,
+    };
+    int r = cr_http_do(tracker->http, &request, NULL);
+    if (r == 0)
+        r = cr_peer_answer_parse(answer.data, answer.len, &tracker->answer, NULL);
+    if (r < 0)
+        return r;
+    tracker->answered_ms = now_ms();
+    if (peers->options.learned != NULL)
+        peers->options.learned(peers->options.context, tracker->answer.key, tracker->answer.now_s);
+    return 0;
+}
+
+/* To all servers. Returns 0 when one of them has answered. */
 static int announce(struct cr_peers *peers, uint32_t *ret_next_ms)
 {
     CLEANUP_BUF struct cr_buf body = CR_BUF_INIT(CR_PEER_ANNOUNCE_BYTES);
-    CLEANUP_BUF struct cr_buf answer = CR_BUF_INIT(CR_PEER_ANSWER_MAX);
     struct cr_announcement said = {.root = peers->root};
-    struct cr_peer_answer found;
+    struct cr_peer_answer joined = {0};
+    uint32_t next_ms = UINT32_MAX;
+    int failure = -EAGAIN;
     peers->options.describe(peers->options.context, &said);
     said.avoid_count = cr_roster_avoid(peers->roster, now_ms(), said.avoid);
     int r = cr_announcement_format(&said, &body);
     if (r < 0)
         return r;
-    const struct cr_http_request request = {
-        .path = "/v1/peers",
-        .body = body.data,
-        .body_len = body.len,
-        .sink = body_take,
-        .context = &answer,
-    };
-    r = cr_http_do(peers->http, &request, NULL);
-    if (r == 0)
-        r = cr_peer_answer_parse(answer.data, answer.len, &found, NULL);
-    if (r < 0)
-        return r;
-    if (peers->options.learned != NULL)
-        peers->options.learned(peers->options.context, found.key, found.now_s);
-    cr_roster_update(peers->roster, &found, now_ms());
+    for (unsigned i = 0; i < peers->tracker_count; i++) {
+        struct tracker *tracker = &peers->trackers[i];
+        r = announce_to(peers, tracker, &body);
+        if (r < 0)
+            failure = r;
+        else if (tracker->answer.next_ms < next_ms)
+            next_ms = tracker->answer.next_ms;
+    }
+    if (next_ms == UINT32_MAX)
+        return failure;
+    answers_join(peers, &joined);
+    cr_roster_update(peers->roster, &joined, now_ms());
     bool all_there = greet(peers);
-    *ret_next_ms = all_there || found.next_ms < OTHERS_MS ? found.next_ms : OTHERS_MS;
+    *ret_next_ms = all_there || next_ms < OTHERS_MS ? next_ms : OTHERS_MS;
     return 0;
 }
 
+/* Returns 0 when a server has noted it, -EAGAIN when it is worth trying again. */
 static int report(struct cr_peers *peers, const struct cr_id *fingerprint)
 {
     CLEANUP_BUF struct cr_buf body = CR_BUF_INIT(CR_PEER_REPORT_BYTES);
-    CLEANUP_BUF struct cr_buf answer = CR_BUF_INIT(CR_HTTP_SENTENCE_MAX);
     const struct cr_peer_report said = {
         .fault = CR_PEER_WRONG_BYTES, .root = peers->root, .fingerprint = *fingerprint};
-    int r = cr_peer_report_format(&said, &body);
+    int r = cr_peer_report_format(&said, &body), result = -ENOENT;
     if (r < 0)
         return r;
-    const struct cr_http_request request = {
-        .path = "/v1/peers/report",
-        .body = body.data,
-        .body_len = body.len,
-        .sink = body_take,
-        .context = &answer,
-    };
-    return cr_http_do(peers->http, &request, NULL);
+    for (unsigned i = 0; i < peers->tracker_count; i++) {
+        CLEANUP_BUF struct cr_buf answer = CR_BUF_INIT(CR_HTTP_SENTENCE_MAX);
+        const struct cr_http_request request = {
+            .path = "/v1/peers/report",
+            .body = body.data,
+            .body_len = body.len,
+            .sink = body_take,
+            .context = &answer,
+        };
+        r = cr_http_do(peers->trackers[i].http, &request, NULL);
+        if (r == 0 || (r == -EAGAIN && result != 0))
+            result = r;
+    }
+    return result;
 }
 
-/* Deliver what waits; what the server cannot take now waits on. */
+/* Deliver what waits, the oldest first; what no server can take now waits on. */
 static void reports_send(struct cr_peers *peers)
 {
     pthread_mutex_lock(&peers->mutex);
-    while (peers->report_count > 0) {
-        struct cr_id fingerprint = peers->reports[peers->report_count - 1];
+    while (peers->report_count > 0 && !peers->stopping) {
+        struct cr_id fingerprint = peers->reports[0];
         pthread_mutex_unlock(&peers->mutex);
         int r = report(peers, &fingerprint);
         pthread_mutex_lock(&peers->mutex);
-        if (r == -EAGAIN || r == -ECANCELED)
+        if (r == -EAGAIN)
             break;
+        /* Others may have come behind it. */
         peers->report_count--;
+        memmove(&peers->reports[0], &peers->reports[1],
+                peers->report_count * sizeof(peers->reports[0]));
         peers->reported += r == 0;
     }
     pthread_mutex_unlock(&peers->mutex);
@@ -209,10 +264,15 @@ int cr_peers_new(const struct cr_peers_options *options, struct cr_peers **ret_p
     pthread_condattr_destroy(&monotonic);
     pthread_mutex_init(&peers->mutex, NULL);
     peers->options = *options;
-    peers->server = *options->server;
-    int r = cr_http_new(&peers->server, &peers->http, err);
+    peers->options.servers = NULL; /* were borrowed */
+    snprintf(peers->pki, sizeof(peers->pki), "%s", options->servers[0].pki);
+    int r = 0;
+    for (unsigned i = 0; i < options->server_count && i < CR_SERVERS_MAX && r == 0; i++) {
+        r = cr_http_new(&options->servers[i], &peers->trackers[i].http, err);
+        peers->tracker_count += r == 0;
+    }
     if (r == 0) {
-        r = cr_roster_new(&cr_peerlink_ops, peers->server.pki, &peers->roster);
+        r = cr_roster_new(&cr_peerlink_ops, peers->pki, &peers->roster);
         if (r == 0)
             r = cr_peerfetch_new(peers->roster, peer_banned, peers, &peers->fetch);
         if (r < 0)
@@ -254,7 +314,8 @@ void cr_peers_interrupt(struct cr_peers *peers)
     peers->stopping = true;
     pthread_cond_broadcast(&peers->news);
     pthread_mutex_unlock(&peers->mutex);
-    cr_http_interrupt(peers->http);
+    for (unsigned i = 0; i < peers->tracker_count; i++)
+        cr_http_interrupt(peers->trackers[i].http);
     cr_roster_interrupt(peers->roster);
 }
 
@@ -274,7 +335,8 @@ void cr_peers_free(struct cr_peers *peers)
         cr_peers_quit(peers);
     cr_peerfetch_free(peers->fetch);
     cr_roster_free(peers->roster);
-    cr_http_free(peers->http);
+    for (unsigned i = 0; i < peers->tracker_count; i++)
+        cr_http_free(peers->trackers[i].http);
     pthread_cond_destroy(&peers->news);
     pthread_mutex_destroy(&peers->mutex);
     free(peers);

@@ -15,8 +15,11 @@
 struct cr_peers;
 
 struct cr_peers_options {
-    const struct cr_server_uri *server; /* whose tracker is asked; with certificates */
-    void *context;                      /* of the calls below, from a thread of ours */
+    /* Whose trackers are asked, 1 to CR_SERVERS_MAX, all with the certificates of the first: seats
+     * of one subnet may prefer different ones. */
+    const struct cr_server_uri *servers;
+    unsigned server_count;
+    void *context; /* of the calls below, from a thread of ours */
     /* What the next announcement says of us: port, present, chunks. */
     void (*describe)(void *context, struct cr_announcement *announcement);
     /* A key of tickets that others may show us, and the server's clock. May be NULL. */
