@@ -3,6 +3,7 @@
 
 #include "lib/base/mem.h"
 #include "lib/base/pool.h"
+#include "lib/peer/race.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -34,138 +35,11 @@ struct cr_peerfetch {
     atomic_uint_least64_t peer_objects, peer_bytes, hedged, wrong;
 };
 
-/* One object of a race. */
-struct item {
-    bool done;      /* the sink has had it */
-    bool at_peer;   /* a peer was asked and has not answered */
-    bool at_server; /* so was the server, some time */
-    uint8_t part;   /* which of the peers it is at */
-    int result;     /* of the server: negative = it has it not */
-    uint8_t *frame; /* arrived; owned */
-    size_t frame_len;
-    struct cr_error *why; /* of `result`; owned, may be NULL */
-};
-
-/* A call of cr_peerfetch_get, shared with the jobs that work for it. */
-struct race {
-    struct cr_peerfetch *fetch;
-    struct cr_store *inner;
-    enum cr_kind kind;
-    pthread_mutex_t mutex;
-    pthread_cond_t news;
-    unsigned references; /* the caller, and each job */
-    bool over;           /* the caller has what it wants */
-    size_t count, left;  /* items, and those that are not done */
-    int failure;         /* of the server as a whole */
-    struct cr_error why;
-    struct cr_peer *const *peers; /* the caller's; good for parts that are at a peer */
-    bool was_late[CR_PEERS_MAX];
-    struct cr_id *ids;
-    struct item items[];
-};
-
-/* Some items of a race, for a peer or the server. */
-struct job {
-    struct race *race;
-    struct cr_peer *peer; /* NULL: the server */
-    uint8_t *scratch;     /* plain bytes while they are verified */
-    uint32_t count;
-    bool helped;
-    struct cr_id *ids;
-    uint32_t items[];
-};
-
 static uint64_t now_ms(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-/* --- races and jobs --------------------------------------------------------------------------- */
-
-static struct race *race_new(struct cr_peerfetch *fetch, struct cr_store *inner, enum cr_kind kind,
-                             const struct cr_id *ids, size_t count)
-{
-    struct race *race = cr_calloc(1, sizeof(*race) + count * sizeof(race->items[0]));
-    struct cr_id *copy = cr_calloc(count, sizeof(*copy));
-    if (race == NULL || copy == NULL) {
-        free(race);
-        free(copy);
-        return NULL;
-    }
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&race->news, &monotonic);
-    pthread_condattr_destroy(&monotonic);
-    pthread_mutex_init(&race->mutex, NULL);
-    memcpy(copy, ids, count * sizeof(*copy));
-    race->fetch = fetch;
-    race->inner = inner;
-    race->kind = kind;
-    race->references = 1;
-    race->count = race->left = count;
-    race->ids = copy;
-    return race;
-}
-
-/* Under the race's mutex, which is let go. */
-static void race_leave(struct race *race)
-{
-    bool last = --race->references == 0;
-    pthread_mutex_unlock(&race->mutex);
-    if (!last)
-        return;
-    for (size_t i = 0; i < race->count; i++) {
-        free(race->items[i].frame);
-        free(race->items[i].why);
-    }
-    pthread_cond_destroy(&race->news);
-    pthread_mutex_destroy(&race->mutex);
-    free(race->ids);
-    free(race);
-}
-
-static struct job *job_new(struct race *race, size_t room)
-{
-    struct job *job = cr_calloc(1, sizeof(*job) + room * sizeof(job->items[0]));
-    struct cr_id *ids = cr_calloc(room, sizeof(*ids));
-    if (job == NULL || ids == NULL) {
-        free(job);
-        free(ids);
-        return NULL;
-    }
-    job->race = race;
-    job->ids = ids;
-    return job;
-}
-
-static void job_free(struct job *job)
-{
-    free(job->scratch);
-    free(job->ids);
-    free(job);
-}
-
-static void job_add(struct job *job, size_t item)
-{
-    job->ids[job->count] = job->race->ids[item];
-    job->items[job->count++] = (uint32_t)item;
-}
-
-/* A frame for an item. Without memory for it, it has not come. Under the mutex. */
-static bool item_take(struct race *race, struct item *item, const void *frame, size_t frame_len)
-{
-    if (race->over || item->done || item->frame != NULL)
-        return false;
-    item->frame = malloc(frame_len);
-    if (item->frame == NULL)
-        return false;
-    memcpy(item->frame, frame, frame_len);
-    item->frame_len = frame_len;
-    pthread_cond_signal(&race->news);
-    return true;
 }
 
 /* --- hedges ----------------------------------------------------------------------------------- */
@@ -194,7 +68,7 @@ static unsigned hedge_delay(const struct cr_peerfetch *fetch, unsigned hedge_ms)
 
 /* --- a peer ----------------------------------------------------------------------------------- */
 
-static void peer_was_wrong(struct job *job)
+static void peer_was_wrong(struct cr_race_job *job)
 {
     struct cr_peerfetch *fetch = job->race->fetch;
     struct cr_id fingerprint;
@@ -206,8 +80,8 @@ static void peer_was_wrong(struct job *job)
 static int peer_entry(void *context, uint32_t index, uint32_t status, const void *frame,
                       size_t frame_len)
 {
-    struct job *job = context;
-    struct race *race = job->race;
+    struct cr_race_job *job = context;
+    struct cr_race *race = job->race;
     size_t len = 0;
     if (status != 0) {
         cr_peer_note_missing(job->peer, &job->ids[index], now_ms());
@@ -217,9 +91,9 @@ static int peer_entry(void *context, uint32_t index, uint32_t status, const void
         status = CR_BATCH_CORRUPTED;
     }
     pthread_mutex_lock(&race->mutex);
-    struct item *item = &race->items[job->items[index]];
+    struct cr_race_item *item = &race->items[job->items[index]];
     item->at_peer = false;
-    if (status == 0 && item_take(race, item, frame, frame_len)) {
+    if (status == 0 && cr_race_take(race, item, frame, frame_len)) {
         job->helped = true;
         hedges_earn(race->fetch);
         atomic_fetch_add(&race->fetch->peer_objects, 1);
@@ -233,8 +107,8 @@ static int peer_entry(void *context, uint32_t index, uint32_t status, const void
 
 static void peer_job(void *argument)
 {
-    struct job *job = argument;
-    struct race *race = job->race;
+    struct cr_race_job *job = argument;
+    struct cr_race *race = job->race;
     pthread_mutex_lock(&race->mutex);
     bool wanted = !race->over;
     pthread_mutex_unlock(&race->mutex);
@@ -249,26 +123,26 @@ static void peer_job(void *argument)
     for (uint32_t i = 0; i < job->count; i++)
         race->items[job->items[i]].at_peer = false;
     pthread_cond_signal(&race->news);
-    job_free(job);
-    race_leave(race);
+    cr_race_job_free(job);
+    cr_race_leave(race);
     cr_peer_done(peer, r < 0 ? CR_PEER_FAILED : end, now_ms());
 }
 
 /* Give each of `count` peers its part of what may be there. */
-static void peers_start(struct race *race, struct cr_peer *const peers[], unsigned count)
+static void peers_start(struct cr_race *race, struct cr_peer *const peers[], unsigned count)
 {
     uint64_t now = now_ms();
     for (unsigned p = 0; p < count; p++) {
         size_t from = race->count * p / count, to = race->count * (p + 1) / count;
-        struct job *job = job_new(race, to - from);
+        struct cr_race_job *job = cr_race_job_new(race, to - from);
         if (job != NULL)
             job->scratch = malloc(cr_kinds[race->kind].plain_max);
         for (size_t i = from; i < to && job != NULL && job->scratch != NULL; i++)
             if (!cr_id_is_hole(&race->ids[i]) && !cr_peer_lacks(peers[p], &race->ids[i], now))
-                job_add(job, i);
+                cr_race_job_add(job, i);
         if (job == NULL || job->count == 0) {
             if (job != NULL)
-                job_free(job);
+                cr_race_job_free(job);
             cr_peer_done(peers[p], CR_PEER_ANSWERED, now);
             continue;
         }
@@ -287,7 +161,7 @@ static void peers_start(struct race *race, struct cr_peer *const peers[], unsign
 /* --- the server ------------------------------------------------------------------------------- */
 
 /* The server was asked later than a peer, and was faster. Under the mutex. */
-static void late_note(struct race *race, const struct item *item)
+static void late_note(struct cr_race *race, const struct cr_race_item *item)
 {
     if (!item->at_peer || race->was_late[item->part])
         return;
@@ -298,11 +172,11 @@ static void late_note(struct race *race, const struct item *item)
 static int server_frame(void *context, size_t index, int result, const void *frame,
                         size_t frame_len, const struct cr_error *why)
 {
-    struct job *job = context;
-    struct race *race = job->race;
+    struct cr_race_job *job = context;
+    struct cr_race *race = job->race;
     pthread_mutex_lock(&race->mutex);
-    struct item *item = &race->items[job->items[index]];
-    if (result == 0 && item_take(race, item, frame, frame_len))
+    struct cr_race_item *item = &race->items[job->items[index]];
+    if (result == 0 && cr_race_take(race, item, frame, frame_len))
         late_note(race, item);
     else if (result == 0 && item->frame == NULL)
         result = -ENOMEM;
@@ -330,8 +204,8 @@ static int inner_ask(struct cr_store *inner, enum cr_kind kind, const struct cr_
 
 static void server_job(void *argument)
 {
-    struct job *job = argument;
-    struct race *race = job->race;
+    struct cr_race_job *job = argument;
+    struct cr_race *race = job->race;
     struct cr_error why = {0};
     pthread_mutex_lock(&race->mutex);
     bool wanted = !race->over;
@@ -346,34 +220,34 @@ static void server_job(void *argument)
         race->why = why;
     }
     for (uint32_t i = 0; i < job->count; i++) {
-        struct item *item = &race->items[job->items[i]];
+        struct cr_race_item *item = &race->items[job->items[i]];
         if (!item->done && item->frame == NULL && item->result == 0)
             item->result = r < 0 ? r : -EIO; /* it kept silent */
     }
     pthread_cond_signal(&race->news);
-    job_free(job);
-    race_leave(race);
+    cr_race_job_free(job);
+    cr_race_leave(race);
 }
 
 /* Ask the server for what nobody is asked for and, past the delay, for all of it. Under the mutex.
  */
-static int server_start(struct race *race, bool late)
+static int server_start(struct cr_race *race, bool late)
 {
-    struct job *job = NULL;
+    struct cr_race_job *job = NULL;
     bool many = atomic_load(&race->fetch->server_jobs) >= SERVER_JOBS;
     for (size_t i = 0; i < race->count; i++) {
-        struct item *item = &race->items[i];
+        struct cr_race_item *item = &race->items[i];
         if (item->done || item->frame != NULL || item->at_server ||
             (item->at_peer && (!late || many)))
             continue;
         if (job == NULL)
-            job = job_new(race, race->count);
+            job = cr_race_job_new(race, race->count);
         if (job == NULL)
             return -ENOMEM;
         item->at_server = true;
         if (item->at_peer)
             hedge_spend(race->fetch);
-        job_add(job, i);
+        cr_race_job_add(job, i);
     }
     if (job == NULL)
         return 0;
@@ -386,11 +260,11 @@ static int server_start(struct race *race, bool late)
 /* --- the caller ------------------------------------------------------------------------------- */
 
 /* Hand over what has come. Under the mutex, which is let go for each call of the sink. */
-static int race_deliver(struct race *race, cr_frame_sink *sink, void *context)
+static int race_deliver(struct cr_race *race, cr_frame_sink *sink, void *context)
 {
     int r = 0;
     for (size_t i = 0; i < race->count && r == 0; i++) {
-        struct item *item = &race->items[i];
+        struct cr_race_item *item = &race->items[i];
         bool refused = item->result < 0 && !item->at_peer && race->failure == 0;
         if (item->done || (item->frame == NULL && !refused))
             continue;
@@ -409,7 +283,7 @@ static int race_deliver(struct race *race, cr_frame_sink *sink, void *context)
 }
 
 /* Nothing more can come for some item, because the server as a whole has failed. */
-static bool is_lost(const struct race *race)
+static bool is_lost(const struct cr_race *race)
 {
     for (size_t i = 0; i < race->count && race->failure < 0; i++)
         if (!race->items[i].done && race->items[i].frame == NULL && !race->items[i].at_peer &&
@@ -418,10 +292,10 @@ static bool is_lost(const struct race *race)
     return false;
 }
 
-static bool has_news(const struct race *race)
+static bool has_news(const struct cr_race *race)
 {
     for (size_t i = 0; i < race->count; i++) {
-        const struct item *item = &race->items[i];
+        const struct cr_race_item *item = &race->items[i];
         if (!item->done && (item->frame != NULL || (!item->at_peer && !item->at_server) ||
                             (!item->at_peer && item->result < 0)))
             return true;
@@ -429,7 +303,7 @@ static bool has_news(const struct race *race)
     return false;
 }
 
-static void race_wait(struct race *race, uint64_t until_ms, bool late)
+static void race_wait(struct cr_race *race, uint64_t until_ms, bool late)
 {
     struct timespec until = {.tv_sec = (time_t)(until_ms / 1000),
                              .tv_nsec = (long)(until_ms % 1000 * 1000000)};
@@ -442,7 +316,7 @@ static void race_wait(struct race *race, uint64_t until_ms, bool late)
 }
 
 /* Under the mutex. */
-static int race_run(struct race *race, unsigned hedge_ms, cr_frame_sink *sink, void *context,
+static int race_run(struct cr_race *race, unsigned hedge_ms, cr_frame_sink *sink, void *context,
                     struct cr_error *err)
 {
     uint64_t until_ms = now_ms() + hedge_delay(race->fetch, hedge_ms);
@@ -477,7 +351,7 @@ static int slice_get(struct cr_peerfetch *fetch, struct cr_store *inner, unsigne
     if (found > 0 && count > (size_t)found * CR_PEER_IDS_MAX)
         count = (size_t)found * CR_PEER_IDS_MAX;
     *ret_count = count;
-    struct race *race = found == 0 ? NULL : race_new(fetch, inner, kind, ids, count);
+    struct cr_race *race = found == 0 ? NULL : cr_race_new(fetch, inner, kind, ids, count);
     if (race == NULL) {
         while (found > 0)
             cr_peer_done(peers[--found], CR_PEER_ANSWERED, now_ms());
@@ -488,7 +362,7 @@ static int slice_get(struct cr_peerfetch *fetch, struct cr_store *inner, unsigne
     pthread_mutex_lock(&race->mutex);
     int r = race_run(race, hedge_ms, sink, context, err);
     race->over = true;
-    race_leave(race);
+    cr_race_leave(race);
     return r;
 }
 
