@@ -10,6 +10,8 @@
 
 /* The node of the flat file; there is at most one for each machine. */
 #define NODE_PLAIN "carrel-plain"
+/* The nodes of layers, numbered from 0 at the bottom. */
+#define NODE_LAYER "carrel-layer-"
 
 /* The name of the node that `driver` made of the file `path`; borrowed from `nodes`. */
 static const char *node_find(json_t *nodes, const char *driver, const char *path)
@@ -91,5 +93,36 @@ int disk_open_plain(struct vm *vm, const char *overlay, const char *plain, struc
         qmp_ask(vm, "blockdev-del", json_pack("{s:s}", "node-name", NODE_PLAIN), "", NULL, NULL);
     else
         nbd_drop(vm, nodes);
+    return r;
+}
+
+int disk_add_layer(struct vm *vm, const char *overlay, unsigned count, const char *layer,
+                   struct cr_error *err)
+{
+    static const char what[] = "moving the overlay on to another place";
+    char name[32], last[32];
+    CLEANUP_JSON json_t *nodes = NULL;
+    int r =
+        qmp_ask(vm, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), what, &nodes, err);
+    if (r < 0)
+        return r;
+    snprintf(last, sizeof(last), NODE_LAYER "%u", count - 1);
+    snprintf(name, sizeof(name), NODE_LAYER "%u", count);
+    const char *below = count > 0 ? last : node_find(nodes, "qcow2", overlay);
+    if (below == NULL)
+        return cr_error_set(err, -ENOENT, "%s: QEMU has no node for '%s'", what, overlay);
+    /* Layers live for one session, so flushing them would only cost time (domain_xml.c). */
+    r = qmp_ask(vm, "blockdev-add",
+                json_pack("{s:s, s:s, s:n, s:s, s:{s:b}, s:{s:s, s:s, s:s, s:{s:b}}}", "driver",
+                          "qcow2", "node-name", name, "backing", "discard", "unmap", "cache",
+                          "no-flush", 1, "file", "driver", "file", "filename", layer, "discard",
+                          "unmap", "cache", "no-flush", 1),
+                what, NULL, err);
+    if (r < 0)
+        return r;
+    r = qmp_ask(vm, "blockdev-snapshot", json_pack("{s:s, s:s}", "node", below, "overlay", name),
+                what, NULL, err);
+    if (r < 0)
+        qmp_ask(vm, "blockdev-del", json_pack("{s:s}", "node-name", name), "", NULL, NULL);
     return r;
 }

@@ -36,6 +36,7 @@ enum option_id {
     OPTION_COURIER,
     OPTION_OVERLAY_KEEP,
     OPTION_OVERLAY_KEEP_DAYS,
+    OPTION_OVERLAY_SPILL,
     OPTION_PERSON,
     OPTION_DATA_DISK,
     OPTION_JSON,
@@ -65,6 +66,7 @@ static const struct option_text {
     {OPTION_OVERLAY_KEEP, "overlay-keep", "FILE", "keep what the guest writes, as qcow2, in FILE"},
     {OPTION_OVERLAY_KEEP_DAYS, "overlay-keep-days", "N",
      "overlays that were thrown away can be fetched N days"},
+    {OPTION_OVERLAY_SPILL, "overlay-spill", "DIR", "where overlays go on when the cache is full"},
     {OPTION_PERSON, "person", "NAME", "who sits at the desktop"},
     {OPTION_DATA_DISK, "data-disk", "FILE|SIZE", "a second disk that is never thrown away"},
     {OPTION_JSON, "json", NULL, "report states as JSON objects, one a line"},
@@ -206,6 +208,9 @@ static int arguments_parse(int argc, char **argv, struct arguments *arguments)
             break;
         case OPTION_OVERLAY_KEEP_DAYS:
             arguments->keep_days = optarg;
+            break;
+        case OPTION_OVERLAY_SPILL:
+            arguments->session.overlay_spill = optarg;
             break;
         case OPTION_PERSON:
             arguments->session.person = optarg;
@@ -357,6 +362,7 @@ static int run(struct arguments *arguments, struct cr_error *err)
     struct cr_ref ref;
     sigset_t signals;
     char blockd[PATH_MAX], cache[PATH_MAX], keep[PATH_MAX], keys[PATH_MAX], courier[PATH_MAX];
+    char spill[PATH_MAX];
 
     cr_desktop_init(&session->desktop);
     int r = cr_ref_parse(session->image, &ref, err);
@@ -366,12 +372,15 @@ static int run(struct arguments *arguments, struct cr_error *err)
         r = path_absolute(session->cache, cache, sizeof(cache), err);
     if (r == 0 && session->keep != NULL)
         r = path_absolute(session->keep, keep, sizeof(keep), err);
+    if (r == 0 && session->overlay_spill != NULL)
+        r = path_absolute(session->overlay_spill, spill, sizeof(spill), err);
     if (r == 0)
         r = person_check(arguments, err);
     if (r < 0)
         return r;
     session->cache = cache;
     session->keep = session->keep != NULL ? keep : NULL;
+    session->overlay_spill = session->overlay_spill != NULL ? spill : NULL;
     if (session->blockd == NULL)
         session->blockd = tool_beside("carrel-blockd", blockd, sizeof(blockd));
     if (arguments->seat.dir != NULL)

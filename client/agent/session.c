@@ -17,7 +17,6 @@
 #define BLOCKD_RETRY_MIN_MS 100
 #define BLOCKD_RETRY_MAX_MS 5000
 #define BLOCKD_HOLD_MS      300   /* for its last words, see blockd_flush */
-#define IO_CALM_MS          1000  /* after which a machine let go on counts as running again */
 #define POWER_OFF_MS        90000 /* for a guest whose overlay is to be kept */
 
 /* --- blockd -------------------------------------------------------------------------------------
@@ -39,6 +38,7 @@ static int blockd_heard(struct session *session, struct cr_error *err)
         if (r < 0)
             return r;
         session->started = true;
+        timer_set(session, TIMER_SPACE, 0);
         r = machine_start(session, err);
         if (r == 0)
             seat_report(&session->seat,
@@ -118,11 +118,7 @@ static int timer_fired(struct session *session, enum timer timer, struct cr_erro
         blockd_flush(&session->blockd);
         return 0;
     case TIMER_IO_RETRY:
-        if (!session->blockd.ready && session->plain[0] == '\0')
-            return 0; /* its successor will say when */
-        session->stalled = false;
-        timer_set(session, TIMER_IO_CALM, IO_CALM_MS);
-        return vm_resume(session->vm, err);
+        return machine_retry(session, err);
     case TIMER_IO_CALM:
         session->io_failures = 0;
         if (session->paused)
@@ -139,6 +135,9 @@ static int timer_fired(struct session *session, enum timer timer, struct cr_erro
         return session_stop(session, err);
     case TIMER_HEARTBEAT:
         policy_heartbeat(session);
+        return 0;
+    case TIMER_SPACE:
+        space_watch(session);
         return 0;
     case TIMERS:
         break;
@@ -289,6 +288,8 @@ static int session_open(struct session *session, struct cr_error *err)
         .update = session->desktop.overlay_update,
         .keep_days = session->desktop.overlay_keep_days,
     };
+    if (options->overlay_spill != NULL)
+        layers_sweep(options->overlay_spill);
     r = overlay_open(&wanted, &session->overlay, err);
     if (r == 0)
         r = data_disk_open(options, session->desktop.data_disk_bytes, session->data_disk, err);
@@ -314,9 +315,11 @@ static int session_open(struct session *session, struct cr_error *err)
 static int session_close(struct session *session, struct cr_error *err)
 {
     control_close(&session->control);
+    int ended = session->vm != NULL ? machine_end(session, err) : 0;
     vm_free(session->vm);
     blockd_stop(&session->blockd, &session->blockd_options);
-    int r = overlay_close(&session->overlay, err);
+    int r = overlay_close(&session->overlay, ended == 0 ? err : NULL);
+    r = ended < 0 ? ended : r;
     rundir_close(&session->run);
     if (session->signal_fd >= 0)
         close(session->signal_fd);

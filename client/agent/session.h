@@ -29,6 +29,7 @@ struct session_options {
     const char *person;              /* "" = nobody in particular */
     const char *data_disk;           /* a file or a size; NULL: as the desktop file says */
     const struct seat_options *seat; /* NULL: no policy, no reports */
+    const char *overlay_spill; /* where the overlay goes on when the cache is full; NULL: nowhere */
     struct cr_desktop desktop;
 };
 

@@ -6,14 +6,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
-
-/* What the overlay takes of its file system. */
-static uint64_t overlay_bytes(const struct overlay *overlay)
-{
-    struct stat st;
-    return stat(overlay->path, &st) == 0 ? (uint64_t)st.st_blocks * 512 : 0;
-}
 
 static json_t *refuse(const char *sentence)
 {
@@ -25,11 +17,16 @@ static json_t *status_do(struct session *session, struct cr_error *err)
     (void)err;
     const char *detail = NULL;
     enum state state = report_last(&detail);
-    return json_pack(
-        "{s:s, s:s*, s:s, s:s, s:s, s:I}", "state", report_word(state), "detail", detail, "version",
-        session->blockd.version[0] != '\0' ? session->blockd.version : session->image, "base",
-        session->plain[0] != '\0' ? "file" : "service", "overlay", session->overlay.path,
-        "overlay_bytes", (json_int_t)overlay_bytes(&session->overlay));
+    struct space space;
+    char path[PATH_MAX];
+    space_look(session, &space);
+    const char *version = session->blockd.version;
+    const char *top = layers_top(&session->layers, &session->overlay, path);
+    return json_pack("{s:s, s:s*, s:s, s:s, s:s, s:I, s:I, s:i}", "state", report_word(state),
+                     "detail", detail, "version", version[0] != '\0' ? version : session->image,
+                     "base", session->plain[0] != '\0' ? "file" : "service", "overlay", top,
+                     "overlay_bytes", (json_int_t)space.taken, "overlay_left_bytes",
+                     (json_int_t)space.left, "overlay_percent", (int)space.percent);
 }
 
 static json_t *restore_do(struct session *session, struct cr_error *err)

@@ -14,6 +14,7 @@
 
 #define IO_FIRST_RETRY_MS 300  /* before a machine that failed to read or write tries again */
 #define IO_RETRY_MS       2000 /* the same, when it was reported as paused */
+#define IO_CALM_MS        1000 /* after which a machine that went on counts as running again */
 #define IO_FAILURES_QUIET 2U   /* QEMU's NBD client needs two tries to connect again */
 #define REBOOT_QUIET_MS   3000 /* firmware resets again on its way: still the same reboot */
 
@@ -129,14 +130,34 @@ static int machine_reboot(struct session *session, struct cr_error *err)
     return 0;
 }
 
+int machine_end(struct session *session, struct cr_error *err)
+{
+    struct overlay *overlay = &session->overlay;
+    struct cr_error lost = {""};
+    int r = vm_destroy(session->vm, err);
+    if (r < 0 || session->layers.count == 0)
+        return r;
+    bool merge = overlay->options.keep_days > 0;
+    if (layers_end(&session->layers, overlay, merge, &lost) < 0) {
+        /* Half of somebody's work looks like all of it: better none. */
+        report_warning("%s; the overlay cannot be fetched later", lost.text);
+        overlay->options.keep_days = 0;
+        r = overlay_drop(overlay, err);
+        overlay->options.keep_days = session->desktop.overlay_keep_days;
+    }
+    return r;
+}
+
 int machine_reset(struct session *session, const char *why, struct cr_error *err)
 {
     report_state(STATE_REBOOTING, why);
     timer_clear(session, TIMER_IO_RETRY);
     timer_clear(session, TIMER_IO_CALM);
     session->io_failures = 0;
-    session->paused = session->stalled = false;
-    int r = vm_destroy(session->vm, err);
+    session->paused = session->stalled = session->full = false;
+    session->space_level = 0;
+    session->scarce_ms = 0;
+    int r = machine_end(session, err);
     if (r == 0)
         r = overlay_drop(&session->overlay, err);
     return r < 0 ? r : machine_start(session, err);
@@ -152,16 +173,33 @@ static void io_failed(struct session *session, const char *reason)
         return; /* another request of the same moment */
     session->stalled = true;
     session->io_failures++;
-    bool report = session->io_failures > IO_FAILURES_QUIET &&
-                  (session->blockd.ready || session->plain[0] != '\0');
+    session->full = strcmp(reason, "enospc") == 0;
+    bool base_there = session->blockd.ready || session->plain[0] != '\0';
+    bool report = session->full ? !space_ran_out(session)
+                                : session->io_failures > IO_FAILURES_QUIET && base_there;
     timer_clear(session, TIMER_IO_CALM);
     timer_set(session, TIMER_IO_RETRY, report ? IO_RETRY_MS : IO_FIRST_RETRY_MS);
     if (!report || session->paused)
         return;
     session->paused = true;
-    report_state(STATE_PAUSED, strcmp(reason, "enospc") == 0
-                                   ? "no space left for the overlay"
+    report_state(STATE_PAUSED, session->full
+                                   ? "no space left for the overlay; free some in the cache's file "
+                                     "system, or go back to the start with 'carrel-agent restore'"
                                    : "a read or write of the disk failed");
+}
+
+/* Its time has come to try again. */
+int machine_retry(struct session *session, struct cr_error *err)
+{
+    if (!session->blockd.ready && session->plain[0] == '\0')
+        return 0; /* its successor will say when */
+    if (session->full && !space_ran_out(session)) {
+        timer_set(session, TIMER_IO_RETRY, IO_RETRY_MS);
+        return 0;
+    }
+    session->stalled = session->full = false;
+    timer_set(session, TIMER_IO_CALM, IO_CALM_MS);
+    return vm_resume(session->vm, err);
 }
 
 int machine_heard(struct session *session, const struct vm_event *event, struct cr_error *err)

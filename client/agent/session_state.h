@@ -5,6 +5,7 @@
 #include "client/agent/blockd.h"
 #include "client/agent/clock.h"
 #include "client/agent/control.h"
+#include "client/agent/layers.h"
 #include "client/agent/overlay.h"
 #include "client/agent/rundir.h"
 #include "client/agent/seat.h"
@@ -20,6 +21,7 @@ enum timer {
     TIMER_POWER_OFF,
     TIMER_DAY_END,
     TIMER_HEARTBEAT,
+    TIMER_SPACE,
     TIMERS,
 };
 
@@ -31,6 +33,7 @@ struct session {
     int64_t began_ms;          /* when the session did */
     struct rundir run;
     struct overlay overlay;
+    struct layers layers;
     struct blockd_options blockd_options;
     char stats[PATH_MAX];
     struct blockd blockd;
@@ -45,6 +48,9 @@ struct session {
     bool paused;          /* a failed read or write was reported */
     bool stalled;         /* it stands still for a failed read or write */
     unsigned io_failures; /* how often in a row */
+    bool full;            /* ... and that was for lack of space */
+    unsigned space_level; /* 0: enough, 1: told that it is short, 2: that it is scarce */
+    int64_t scarce_ms;    /* room is not made before that, while the machine runs */
     bool stopping;        /* the guest was asked to switch off */
     bool done;
     const char *end;     /* how it ended, for the last state */
@@ -85,8 +91,29 @@ int machine_reset(struct session *session, const char *why, struct cr_error *err
 /* What the machine's event means. */
 int machine_heard(struct session *session, const struct vm_event *event, struct cr_error *err);
 
+/* Let it go on after a failed read or write, if it can. */
+int machine_retry(struct session *session, struct cr_error *err);
+
 /* The version became complete: let the running machine read its file directly. */
 void machine_open_plain(struct session *session);
+
+/* End the machine at once, and what its overlay was moved on to. */
+int machine_end(struct session *session, struct cr_error *err);
+
+/* --- session_space.c --- */
+
+struct space {
+    uint64_t taken, left; /* bytes, of the file that takes the writes and for it */
+    unsigned percent;     /* full; 0 when all that the guest can write fits */
+    bool limited;         /* by overlay_max, not by the file system */
+};
+void space_look(const struct session *session, struct space *ret_space);
+
+/* The timer's: tell that space gets short, make room when it is scarce. */
+void space_watch(struct session *session);
+
+/* QEMU stopped the machine for lack of space: make room. False when nothing helped. */
+bool space_ran_out(struct session *session);
 
 /* --- session_policy.c --- */
 

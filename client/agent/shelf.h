@@ -27,9 +27,9 @@ int shelf_drop_oldest(const char *cache, bool *ret_removed, struct cr_error *err
 int shelf_list(const char *cache, bool as_json, struct cr_error *err);
 
 /*
- * The qcow2 file of overlay `id`, as shelf_list prints it, into `path`, of PATH_MAX bytes. *ret_lock
- * keeps it from being used or removed until it is closed. Returns 0, -ENOENT, or -EBUSY when a
- * running desktop uses it; `what` begins the sentence ("exporting").
+ * The qcow2 file of overlay `id`, as shelf_list prints it, into `path`, of PATH_MAX bytes.
+ * *ret_lock keeps it from being used or removed until it is closed. Returns 0, -ENOENT, or -EBUSY
+ * when a running desktop uses it; `what` begins the sentence ("exporting").
  */
 int shelf_take(const char *cache, const char *id, const char *what, char *path, int *ret_lock,
                struct cr_error *err);
