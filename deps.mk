@@ -11,7 +11,7 @@ PACKAGES_TEST := libcmocka-dev curl jq strace gnutls-bin e2fsprogs fdisk mtools 
 	ceph-mon ceph-mgr ceph-osd ceph-common libvirt-daemon-driver-storage-rbd libvirt-clients \
 	python3-cryptography python3-securesystemslib softhsm2 opensc
 PACKAGES_DEMO := mmdebstrap fakeroot uidmap
-PACKAGES_BENCH := casync nginx-light wrk
+PACKAGES_BENCH := casync nginx-light wrk iproute2
 PACKAGES_LINT := clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev shellcheck git
 
 PACKAGES := $(PACKAGES_BUILD) $(PACKAGES_RUN) $(PACKAGES_TEST) $(PACKAGES_DEMO) $(PACKAGES_BENCH) \

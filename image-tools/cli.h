@@ -67,6 +67,7 @@ enum option_key {
     OPT_FROM,
     OPT_STEPS,
     OPT_CAPTURE,
+    OPT_IMPORT,
     OPT_COUNT,
 };
 

@@ -85,6 +85,11 @@ static const struct option diff_options[] = {
     {0},
 };
 
+static const struct option hot_options[] = {
+    {OPT_IMPORT, "import", "TRACE", "make it of the reads that carrel-blockd --record wrote"},
+    {0},
+};
+
 static const struct option promote_options[] = {
     {OPT_AT, "at", "DATE", "from this moment on, not at once"},
     {OPT_MESSAGE, "message", "TEXT", "say why"},
@@ -249,6 +254,8 @@ const struct command commands[] = {
      cmd_image_diff},
     {"image", "delta", "NAME@A NAME@B", "make the delta that seats with A fetch to get B", NULL,
      cmd_image_delta},
+    {"image", "hot", "NAME[@N]", "tell what seats fetch ahead of a boot", hot_options,
+     cmd_image_hot},
     {"image", "verify", "NAME[@N]", "read all of a version and list what is damaged", NULL,
      cmd_image_verify},
     {"image", "export", "NAME[@N] FILE", "write a version to a disk image", export_options,

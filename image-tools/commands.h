@@ -19,6 +19,7 @@ int cmd_image_show(struct cli *cli, struct cr_error *err);
 int cmd_image_log(struct cli *cli, struct cr_error *err);
 int cmd_image_diff(struct cli *cli, struct cr_error *err);
 int cmd_image_delta(struct cli *cli, struct cr_error *err);
+int cmd_image_hot(struct cli *cli, struct cr_error *err);
 int cmd_image_verify(struct cli *cli, struct cr_error *err);
 int cmd_image_export(struct cli *cli, struct cr_error *err);
 int cmd_image_rm(struct cli *cli, struct cr_error *err);

@@ -36,6 +36,20 @@ int cr_hot_read(struct cr_store *store, const struct cr_id *root, struct cr_hotl
     return r < 0 ? cr_error_set(err, r, "hot list '%s' is corrupted: %s", hex, why.text) : 0;
 }
 
+int cr_hot_boots(struct cr_store *store, const struct cr_id *root, uint32_t *ret_count,
+                 struct cr_error *err)
+{
+    CLEANUP_BUF struct cr_buf bytes = CR_BUF_INIT(CR_SIDE_BYTES_MAX);
+    CLEANUP(cr_boots_done) struct cr_boots boots = {0};
+    char name[BOOTS_NAME_BYTES];
+    int r = cr_store_side_read(store, CR_SPACE_HOT, boots_name(root, name), &bytes, err);
+    if (r == 0)
+        r = cr_boots_parse(bytes.data, bytes.len, &boots, err);
+    if (r == 0)
+        *ret_count = boots.count;
+    return r;
+}
+
 /* Which version has a root, and which one it was made from. */
 struct search {
     struct cr_store *store;

@@ -25,6 +25,11 @@ int cr_hot_read(struct cr_store *store, const struct cr_id *root, struct cr_hotl
 int cr_hot_find(struct cr_store *store, const struct cr_id *root, struct cr_hotlist *ret_list,
                 struct cr_id *ret_from, struct cr_error *err);
 
+/* How many boots are recorded of the version. Returns 0, -ENOENT (none, or a server does not tell),
+ * or -EBADMSG. */
+int cr_hot_boots(struct cr_store *store, const struct cr_id *root, uint32_t *ret_count,
+                 struct cr_error *err);
+
 /* Keep the list in place of what is stored of its version. -EROFS where the store only reads. */
 int cr_hot_write(struct cr_store *store, const struct cr_hotlist *list, struct cr_error *err);
 

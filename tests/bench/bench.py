@@ -11,6 +11,7 @@ from rows_gc import GcRows
 from rows_memory import MemoryRows
 from rows_nbd import NbdRows
 from rows_rados import RadosRows
+from rows_seat import SeatRows
 from rows_store import StoreRows
 from rows_tls import TlsRows
 
@@ -21,6 +22,7 @@ ROWS = {
     "delta": lambda bench, table: DeltaRows(bench).add(table),
     "nbd": lambda bench, table: NbdRows(bench).add(table),
     "rados": lambda bench, table: RadosRows(bench).add(table),
+    "seat": lambda bench, table: SeatRows(bench).add(table),
     "tls": lambda bench, table: TlsRows(bench).add(table),
     "gc": lambda bench, table: GcRows(bench).add(table),
     "memory": lambda bench, table: MemoryRows(bench).add(table),
