@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 
 #define STOP_TIMEOUT_MS 10000
-#define ARGUMENTS_MAX   20
+#define ARGUMENTS_MAX   (24 + 2 * CR_SERVERS_MAX)
 
 void blockd_init(struct blockd *blockd)
 {
@@ -25,15 +25,21 @@ void blockd_init(struct blockd *blockd)
 }
 
 /* Fills argv, whose strings are borrowed, for `image`. */
-static void arguments_make(const struct blockd_options *options, const char *image,
+static void arguments_make(const struct blockd_options *options, const char *image, bool again,
                            const char *argv[ARGUMENTS_MAX])
 {
     const char *const pairs[][2] = {
-        {"--server", options->server},   {"--image", image},
-        {"--cache", options->cache},     {"--pki", options->pki},
-        {"--trust", options->trust},     {"--socket", options->socket},
-        {"--pidfile", options->pidfile}, {"--deltas", options->deltas},
+        {"--server", options->server},
+        {"--image", image},
+        {"--cache", options->cache},
+        {"--pki", options->pki},
+        {"--trust", options->trust},
+        {"--socket", options->socket},
+        {"--pidfile", options->pidfile},
+        {"--deltas", options->deltas},
         {"--stats", options->stats},
+        /* What a guest reads in the middle of its session is no boot. */
+        {"--boot-seconds", again ? "0" : NULL},
     };
     size_t n = 0;
     argv[n++] = options->program;
@@ -42,6 +48,10 @@ static void arguments_make(const struct blockd_options *options, const char *ima
             continue;
         argv[n++] = pairs[i][0];
         argv[n++] = pairs[i][1];
+    }
+    for (size_t i = 0; i + 1 < CR_SERVERS_MAX && options->other_servers[i] != NULL; i++) {
+        argv[n++] = "--server";
+        argv[n++] = options->other_servers[i];
     }
     argv[n] = NULL;
 }
@@ -54,7 +64,7 @@ int blockd_start(struct blockd *blockd, const struct blockd_options *options, co
     int out[2] = {-1, -1};
     int log[2] = {-1, -1};
 
-    arguments_make(options, image, argv);
+    arguments_make(options, image, blockd->version[0] != '\0', argv);
     if (unlink(options->socket) < 0 && errno != ENOENT)
         return cr_error_errno(err, -errno, "removing the old socket '%s'", options->socket);
     if (unlink(options->stats) < 0 && errno != ENOENT && errno != ENOTDIR)

@@ -23,6 +23,7 @@
 struct blockd_options {
     const char *program; /* a path, or a name that PATH is searched for */
     const char *server;
+    const char *const *other_servers; /* CR_SERVERS_MAX - 1 places, up to the first NULL */
     const char *cache;
     const char *pki;    /* NULL: none */
     const char *trust;  /* NULL: none */

@@ -50,7 +50,7 @@ static const struct option_text {
     const char *takes; /* NULL: nothing */
     const char *help;
 } option_texts[] = {
-    {OPTION_SERVER, "server", "URL", "the image server, https://HOST:PORT"},
+    {OPTION_SERVER, "server", "URL", "an image server, https://HOST:PORT; repeatable"},
     {OPTION_IMAGE, "image", "NAME[@N]",
      "the image; NAME alone the newest, NAME:CHANNEL by channel"},
     {OPTION_CACHE, "cache", "DIR", "the cache folder; overlays live in it, too"},
@@ -154,6 +154,22 @@ static int desktop_read(const char *path, struct cr_desktop *ret_desktop, struct
     return cr_desktop_parse(path, bytes.data, bytes.len, ret_desktop, err);
 }
 
+/* False: there are too many. */
+static bool server_add(struct session_options *session, const char *server)
+{
+    size_t at = 0;
+    if (session->server == NULL) {
+        session->server = server;
+        return true;
+    }
+    while (at < CR_ARRAY_LEN(session->other_servers) && session->other_servers[at] != NULL)
+        at++;
+    if (at == CR_ARRAY_LEN(session->other_servers))
+        return false;
+    session->other_servers[at] = server;
+    return true;
+}
+
 /* Returns 0, or the exit status of a usage error. */
 static int arguments_parse(int argc, char **argv, struct arguments *arguments)
 {
@@ -168,7 +184,8 @@ static int arguments_parse(int argc, char **argv, struct arguments *arguments)
         char text[256];
         switch (id) {
         case OPTION_SERVER:
-            arguments->session.server = optarg;
+            if (!server_add(&arguments->session, optarg))
+                return usage_error("too many times --server");
             break;
         case OPTION_IMAGE:
             arguments->session.image = optarg;

@@ -266,6 +266,7 @@ static int session_open(struct session *session, struct cr_error *err)
     session->blockd_options = (struct blockd_options){
         .program = options->blockd,
         .server = options->server,
+        .other_servers = options->other_servers,
         .cache = options->cache,
         .pki = options->pki,
         .trust = options->trust,

@@ -18,7 +18,8 @@ struct seat_options;
 /* What `carrel-agent run` was told; everything is borrowed. */
 struct session_options {
     const char *server;
-    const char *image; /* NAME or NAME@N */
+    const char *other_servers[CR_SERVERS_MAX - 1]; /* up to the first NULL */
+    const char *image;                             /* NAME or NAME@N */
     const char *cache;
     const char *pki;                 /* NULL: none */
     const char *trust;               /* folder of signed metadata; NULL: none */
