@@ -71,7 +71,7 @@ round() {
 
 # The first calls connect. Where the first removal was stepped over more calls are tried, until all are done.
 n=250 far=90 near=8
-[ -z "${CHECK_LONG:-}" ] || n=1 far=1 near=1
+[ -z "${CHECK_LONG:-}" ] || n=150 far=1 near=1
 step=$far points=0 removing=0 late=0 removed='' ended=''
 for ((round = 1; ; n += step, round++)); do
     round
