@@ -52,8 +52,11 @@ static int file_lock(struct cr_chunkfile *file, int dir_fd, const struct cr_id *
     do {
         cr_chunkfile_done(file);
         file->fd = openat(dir_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-        if (file->fd < 0 && errno == ENOENT && cr_mapfile_forget(dir_fd, map) == 0)
+        if (file->fd < 0 && errno == ENOENT && cr_mapfile_forget(dir_fd, map) == 0) {
             file->fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+            if (file->fd >= 0)
+                (void)cr_dir_fsync(dir_fd, ".."); /* the folder may be new, too */
+        }
         if (file->fd < 0)
             return cr_error_errno(err, -errno, "cannot open the cache file '%s'", name);
         if (lock_patiently(file->fd) < 0)

@@ -79,6 +79,8 @@ int cr_mapfile_open(struct cr_mapfile *file, int dir_fd, const char *name, const
     (void)map_read(file->fd, root, disk_bytes, ret_map, bits, &slot);
     file->generation = ret_map->generation;
     file->next_slot = 1 - slot;
+    if (file->generation == 0)
+        (void)cr_dir_fsync(dir_fd, "."); /* its name, and that of the disk, before what it says */
     return 0;
 }
 

@@ -59,6 +59,7 @@ jq -e ".complete and .pulled_chunks == 1" said >/dev/null || fail "$(cat said)"
 
 # A map that is noise, of another version, too long, or not there: found again by hashing.
 for damage in "rm -f" "truncate -s 0" "truncate -s 4000" "cp $disk" "dd if=/dev/urandom bs=4k count=3 status=none of="; do
+    # shellcheck disable=SC2086  # several words
     if [ "${damage%=}" != "$damage" ]; then $damage"$map"; else $damage "$map"; fi
     says '.[0] | .complete | not' ls
     says '.[0] | .found == 128 and .right == 128' fsck

@@ -12,7 +12,8 @@ was written before the last flush, and of what was written since then any part: 
 any choice. `COMMAND ARGUMENT... DISK ENTRIES` judges a disk; ENTRIES is how many entries of the log came
 before the cut. A status other than 0 is a fault: it is printed, and the exit status is 1. With FIRST in the
 environment the cuts are made in any order and the first fault ends it; with FROM only cuts after so many
-entries are made.
+entries are made. With TEAR writes may also be torn: any of their sectors are on the disk; TEAR=few makes
+only such disks, of cuts with at most two writes since the last flush.
 """
 import os
 import random
@@ -42,14 +43,16 @@ class Log:
             yield sector * self.sector, length, flags, at
             at += extra if flags & MARK else 0 if flags & DISCARD else length
 
-    def write(self, disk, entry):
+    def write(self, disk, entry, torn=None):
+        """Write an entry; `torn` is a source of chance: only some of its sectors arrive."""
         offset, length, flags, data = entry
-        disk.seek(offset)
-        if flags & DISCARD:
-            disk.write(bytes(length))
-        else:
-            self.file.seek(data)
-            disk.write(self.file.read(length))
+        self.file.seek(data)
+        content = bytes(length) if flags & DISCARD else self.file.read(length)
+        step = self.sector if torn else max(length, 1)
+        for at in range(0, length, step):
+            if torn is None or torn.random() < 0.5:
+                disk.seek(offset + at)
+                disk.write(content[at:at + step])
 
 
 def cuts(entries):
@@ -77,12 +80,21 @@ def choices(random_source, entries, pending):
             yield [n for n in pending if entries[n][2] & FUA or random_source.random() < share]
 
 
+def tears(random_source, pending):
+    """Whether the writes since the last flush are torn: a source of chance, or None = they are whole."""
+    wish = os.environ.get("TEAR", "")
+    if wish == "few":
+        return [random.Random(random_source.random()) for _ in range(8)] if pending <= 2 else []
+    return [None, random.Random(random_source.random())] if wish else [None]
+
+
 def replay(path, size, states, command):
     log = Log(path)
     entries = list(log.entries())
     random_source = random.Random(1)
-    plans = [(count, durable, chosen) for count, durable, pending in cuts(entries)
-             for chosen in choices(random_source, entries, pending)]
+    plans = [(count, durable, chosen, torn) for count, durable, pending in cuts(entries)
+             for chosen in choices(random_source, entries, pending)
+             for torn in tears(random_source, len(pending))]
     plans = [plan for plan in plans if plan[0] >= int(os.environ.get("FROM", "0"))]
     if len(plans) > states:
         keep = set(random_source.sample(range(len(plans)), states))
@@ -91,7 +103,7 @@ def replay(path, size, states, command):
         random_source.shuffle(plans)
     base, disk = "powerloss.base", "powerloss.disk"
     applied = faults = 0
-    for number, (count, durable, chosen) in enumerate(plans):
+    for number, (count, durable, chosen, torn) in enumerate(plans):
         if number == 0 or durable < applied:
             applied = 0
             with open(base, "wb") as made:
@@ -105,7 +117,7 @@ def replay(path, size, states, command):
         subprocess.check_call(["cp", "--remove-destination", "--sparse=always", base, disk])
         with open(disk, "r+b") as made:
             for pending in chosen:
-                log.write(made, entries[pending])
+                log.write(made, entries[pending], torn)
         judged = subprocess.run([*command, disk, str(count)], capture_output=True, text=True)
         if judged.returncode != 0:
             faults += 1

@@ -1,0 +1,59 @@
+#!/bin/bash
+# Single flipped bits in a complete version's file and in its map are all found: before a reader of blockd
+# gets them, and by the scrub where QEMU reads the file itself, while it is open; each is mended from the
+# server. 200 flips, with CHECK_LONG 10,000. And the test sees: a reader that does not compare ids, and a
+# map whose checksum is not compared, are caught.
+set -euo pipefail
+. "$PWD/tests/harness/lib.sh"
+. "${OLDPWD}/tests/harness/nbd.sh"
+root=$OLDPWD
+flips=200
+[ -z "${CHECK_LONG:-}" ] || flips=10000
+
+make_store 16
+mutant() { # NAME FILE SED: seatflip with one fault in FILE of the library
+    sed -E "$3" "$root/$2" >"$1.c"
+    ! cmp -s "$1.c" "$root/$2" || fail "the fault '$1' changes nothing"
+    # shellcheck disable=SC2046  # several words each
+    gcc -std=gnu17 -O1 -pthread -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I"$root" \
+        -include "$root/lib/base/banned.h" -o "$1" "$BUILD/tests/harness/seatflip.o" \
+        "$1.c" "$BUILD/libcarrel.a" -Wl,--as-needed \
+        $(pkg-config --libs $(sed -n 's/^PKGS_LIB := //p' "$root/deps.mk")) \
+        $(pkg-config --libs p11-kit-1 2>/dev/null) -ldl
+}
+for way in read scrub map; do
+    mkdir "$way"
+    "$BUILD/harness/seatflip" $way "$store" "$way" "$disk" "$flips" || fail "flips and '$way'"
+done
+mutant ids-not-compared lib/seatcache/chunkfile.c \
+    's/return cr_id_equal\(&found, id\) \?/return true || cr_id_equal(\&found, id) ?/'
+mutant sum-not-compared lib/seatcache/map.c \
+    's/memcmp\(sum.bytes, data \+ AT_SUM, sizeof\(sum.bytes\)\) != 0/false/; s/cr_bits_count\(bits, bits_bytes\) != map->present_chunks/false/'
+mutant scrub-does-not-mend lib/seatcache/scrub.c \
+    's/^    \(void\)cr_window_read\(.*$/    (void)bytes, (void)index, (void)done;/'
+for fault in ids-not-compared:read ids-not-compared:scrub sum-not-compared:map scrub-does-not-mend:scrub; do
+    mkdir "m-$fault"
+    ! "./${fault%:*}" "${fault#*:}" "$store" "m-$fault" "$disk" 200 >found || fail "the fault '$fault' was not caught"
+    echo "caught '$fault': $(cat found)"
+done
+
+# A whole blockd, while QEMU has the file open: the scrub mends under it, and says so in its figures.
+make_pki
+start_server
+start_blockd disk --fill-rate 0 --scrub-rate 0
+nbdcopy "$uri" null:
+stop_blockd
+file=$(echo cache/disks/*.disk)
+start qemu-storage-daemon --blockdev "driver=file,node-name=d,filename=$file,read-only=on" \
+    --nbd-server "addr.type=unix,addr.path=$work/direct.sock" --export type=nbd,id=e,node-name=d,name=d
+wait_until test -S direct.sock
+for at in 70000 4200000 3000000; do # two chunks of data, and a hole
+    printf 'rot' | dd of="$file" bs=1 seek=$at conv=notrunc status=none
+done
+! nbdcopy "nbd+unix:///d?socket=$work/direct.sock" - | cmp -s - "$disk" || fail "QEMU did not read the rot"
+start_blockd disk --fill-rate 0 --scrub-rate 1G
+is_mended() { nbdcopy "nbd+unix:///d?socket=$work/direct.sock" - | cmp -s - "$disk"; }
+wait_until is_mended
+stop_blockd
+[ "$(figure scrub_wrong)" = 3 ] && [ "$(figure pulled_chunks)" = 2 ] && [ "$(figure reads)" -le 20 ] ||
+    fail "$(cat cache/stats.json)"
