@@ -200,6 +200,7 @@ void cr_seatdisk_stat(struct cr_seatdisk *disk, struct cr_seatdisk_stat *ret_sta
         .cloned_chunks = disk->cloned,
         .scrubbed_chunks = scrub.chunks,
         .scrub_wrong = scrub.wrong,
+        .scrub_rounds = scrub.rounds,
         .touched_chunks = atomic_load(&disk->served),
         .pulled_chunks = atomic_load(&disk->pulled),
         .pulled_bytes = atomic_load(&disk->pulled_bytes),

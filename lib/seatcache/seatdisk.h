@@ -65,6 +65,7 @@ struct cr_seatdisk_stat {
     uint64_t cloned_chunks;     /* that its file got from another version's when it was made */
     uint64_t scrubbed_chunks;   /* read again by the scrub */
     uint64_t scrub_wrong;       /* and found damaged */
+    uint64_t scrub_rounds;      /* over the whole disk */
     uint64_t touched_chunks;    /* different ones that were asked for, without holes */
     uint64_t pulled_chunks;     /* fetched from the store */
     uint64_t pulled_bytes;      /* their frames */

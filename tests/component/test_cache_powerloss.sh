@@ -119,7 +119,7 @@ touch unmountable
 [ "$(wc -l <unmountable)" -le $((states / 10)) ] || fail "too many states cannot be mounted"
 for folder in "${folders[@]:1}"; do # from where there is something to lose
     tear=1
-    [ "$folder" != both-slots ] || tear=single
+    [ "$folder" != both-slots ] || tear=few
     if TEAR=$tear FIRST=1 FROM=$(awk '$2 > 2500 { print $1; exit }' "$folder/told") \
         "$powerloss" replay "$folder/disk.log" "$bytes" 300 ./judge "$folder/told" >found; then
         fail "the fault '$folder' was not caught"
