@@ -50,3 +50,17 @@ sent=$(($(server_metric sent_bytes_total) - before))
 echo "the server sent $sent bytes to four seats that filled at once"
 [ "$sent" -lt $((copy * 2)) ] || fail "the server sent $sent bytes to four seats"
 for i in 4 5 6 7; do seat_stop "$i"; done
+
+# With two servers, of which one dies, seats still find each other.
+start "$chunkd" --store "$store" --pki "$pki/server" --listen 127.0.0.1:0 >second.log
+wait_until grep -q '^listening on ' second.log
+second=$(sed -n 's/^listening on //p;q' second.log)
+for i in 8 9; do "$carrel" pki issue "$pki" --client "seat$i" >/dev/null; done
+seat_start 8 --server "$second" --fill-rate 1G
+wait_until grep -q '^complete ' ready8
+kill_server
+seat_start 9 --server "$second" --fill-rate 1G
+wait_until grep -q '^complete ' ready9
+seat_reads 9
+seat_stop 9
+[ "$(seat_figure 9 peer_objects)" -ge 128 ] || fail "seat 9: $(cat cache9/stats.json)"
