@@ -67,7 +67,7 @@ check-built: all $(UNIT_BINS) $(TOOL_BINS) $(PRELOAD_LIBS) $(B)/sim/sim
 		tests/harness/run.sh $(TESTS)
 
 # The unit tests of what several threads use at once.
-THREADED := base cache copy delta disk gc packcache peer_fetch peer_wire scrub seatdisk seatroom seatupdate store several
+THREADED := base cache copy delta disk gc packcache peer_fetch peer_wire scrub seatdisk seatroom seatshare seatupdate several store
 .PHONY: threaded-built
 threaded-built: $(THREADED:%=$(B)/tests/test_%)
 
