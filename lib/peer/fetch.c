@@ -83,10 +83,10 @@ static int peer_entry(void *context, uint32_t index, uint32_t status, const void
     struct cr_race_job *job = context;
     struct cr_race *race = job->race;
     size_t len = 0;
-    if (status != 0) {
+    if (status == CR_BATCH_MISSING)
         cr_peer_note_missing(job->peer, &job->ids[index], now_ms());
-    } else if (cr_object_open(race->kind, &job->ids[index], frame, frame_len, job->scratch,
-                              cr_kinds[race->kind].plain_max, &len, NULL) < 0) {
+    if (status == 0 && cr_object_open(race->kind, &job->ids[index], frame, frame_len, job->scratch,
+                                      cr_kinds[race->kind].plain_max, &len, NULL) < 0) {
         peer_was_wrong(job);
         status = CR_BATCH_CORRUPTED;
     }

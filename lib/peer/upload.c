@@ -18,7 +18,7 @@
 
 #define CONNECTIONS_MAX  64U
 #define REQUESTS_MAX     32U          /* being answered */
-#define HELD_BYTES_MAX   (8 * CR_MIB) /* of answers; asked before each object */
+#define HELD_BYTES_MAX   (4 * CR_MIB) /* of answers; asked before each object */
 #define THREADS          3U
 #define IDLE_S           15U
 #define CONNECTION_BYTES ((size_t)16 * 1024)
@@ -117,6 +117,13 @@ static bool room_take(struct request *request, uint64_t bytes)
     return true;
 }
 
+/* An object turned out smaller than its room. */
+static void room_give_back(struct request *request, uint64_t bytes)
+{
+    atomic_fetch_sub(&request->upload->held_bytes, bytes);
+    request->held -= bytes;
+}
+
 /* A chunk's entry: its frame, or that it is not here. */
 static int entry_add(struct request *request, const struct cr_id *id, uint8_t *plain,
                      uint8_t *frame)
@@ -124,15 +131,17 @@ static int entry_add(struct request *request, const struct cr_id *id, uint8_t *p
     const struct cr_upload_source *source = &request->upload->options.source;
     uint8_t length[sizeof(uint32_t)];
     size_t len = 0, frame_len = 0;
-    bool here = room_take(request, CR_CHUNK_FRAME_MAX) &&
-                source->chunk(source->context, id, plain, &len) == 0 &&
+    bool room = room_take(request, CR_CHUNK_FRAME_MAX);
+    bool here = room && source->chunk(source->context, id, plain, &len) == 0 &&
                 cr_frame_encode_fast(plain, len, frame, CR_CHUNK_FRAME_MAX, &frame_len) == 0;
-    cr_put_le32(length, here ? (uint32_t)frame_len : CR_BATCH_MISSING);
+    cr_put_le32(length, here ? (uint32_t)frame_len : room ? CR_BATCH_MISSING : CR_BATCH_UNREADABLE);
     int r = cr_buf_append(&request->answer, length, sizeof(length));
     if (r == 0 && here)
         r = cr_buf_append(&request->answer, frame, frame_len);
-    if (r == 0 && here)
+    if (r == 0 && here) {
+        room_give_back(request, CR_CHUNK_FRAME_MAX - frame_len);
         atomic_fetch_add(&request->upload->objects, 1);
+    }
     return r;
 }
 
