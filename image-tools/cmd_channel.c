@@ -22,6 +22,7 @@ struct request {
     struct cr_change change;
     bool scheduled, ends;
     uint64_t before; /* where the channel pointed; 0 = nowhere */
+    unsigned folded; /* old changes that were let go for this one */
 };
 
 static int request_begin(const struct cli *cli, struct request *request, struct cr_error *err)
@@ -50,12 +51,17 @@ static int change_add(struct cr_head *head, struct request *request, struct cr_e
             change->set_s = change->at_s = c->at_s;
     }
     int r = cr_head_change(head, change);
+    if (r == -ENOSPC) { /* the oldest make room, but those that some channel still needs */
+        int gone = cr_head_fold(head, CR_CHANGES_KEPT, change->set_s);
+        request->folded = gone > 0 ? (unsigned)gone : 0;
+        r = gone < 0 ? gone : cr_head_change(head, change);
+    }
     if (r == -ENOSPC)
         return cr_error_set(err, r,
-                            "image '%s' has seen %u changes of its channels, the most it can; its "
-                            "history stays: go on with an image of another name, made with `carrel "
-                            "image export %s@N` and `carrel image import`",
-                            head->name, CR_CHANGES_MAX, head->name);
+                            "image '%s' has %u changes of its channels that are in use or "
+                            "scheduled, the most it can; end channels that nobody needs with "
+                            "`carrel image promote --end`",
+                            head->name, CR_CHANGES_MAX);
     return r < 0 ? cr_error_errno(err, r, "channel '%s:%s'", head->name, change->channel) : 0;
 }
 
@@ -74,11 +80,11 @@ static int request_print(const struct cli *cli, const char *name, const struct r
     cr_ref_format(&version, to);
     cr_ref_format(&before, from);
     if (cli_has(cli, OPT_JSON))
-        return output_json(json_pack("{s:s, s:s?, s:s?, s:I, s:I, s:s, s:s}", "channel", text,
+        return output_json(json_pack("{s:s, s:s?, s:s?, s:I, s:I, s:s, s:s, s:I}", "channel", text,
                                      "ref", c->number != 0 ? to : NULL, "before",
                                      before.number != 0 ? from : NULL, "set_s",
                                      (json_int_t)c->set_s, "at_s", (json_int_t)c->at_s, "by", c->by,
-                                     "why", c->why),
+                                     "why", c->why, "folded", (json_int_t)request->folded),
                            err);
     if (cli_has(cli, OPT_QUIET))
         return 0;
@@ -91,6 +97,9 @@ static int request_print(const struct cli *cli, const char *name, const struct r
     if (before.number != 0 && before.number != c->number)
         printf("%s %s", request->scheduled ? "; until then at" : ", before at", from);
     putchar('\n');
+    if (request->folded > 0)
+        printf("%u old changes of the channels of '%s' were let go: the newest %u are kept\n",
+               request->folded, name, CR_CHANGES_KEPT);
     return 0;
 }
 

@@ -145,6 +145,9 @@ static int history(const struct cli *cli, const struct cr_head *head, const char
                             "image '%s' never had a channel '%.60s'; `carrel image channels %s` "
                             "lists what there is",
                             head->name, channel, head->name);
+    if (!cli_has(cli, OPT_JSON) && head->change_count >= CR_CHANGES_KEPT)
+        printf("older changes may have been let go: of all channels the newest %u are kept\n",
+               CR_CHANGES_KEPT);
     return cli_has(cli, OPT_JSON) ? output_json(TAKE_PTR(list), err) : 0;
 }
 

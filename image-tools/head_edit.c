@@ -2,8 +2,10 @@
 #include "image-tools/head_edit.h"
 
 #include "lib/base/mem.h"
+#include "lib/image/channel.h"
 
 #include <errno.h>
+#include <time.h>
 
 static int edit_locked(struct cr_store *store, const char *name, head_change *change, void *context,
                        struct cr_error *err)
@@ -17,6 +19,12 @@ static int edit_locked(struct cr_store *store, const char *name, head_change *ch
     if (r < 0)
         return r;
     r = cr_head_format(&head, &bytes);
+    /* Long reasons fill the head before the changes are many: the older half of them goes. */
+    while (r == -EMSGSIZE && cr_head_fold(&head, head.change_count / 2, (int64_t)time(NULL)) > 0) {
+        cr_buf_done(&bytes);
+        cr_buf_init(&bytes, CR_HEAD_BYTES_MAX);
+        r = cr_head_format(&head, &bytes);
+    }
     if (r == -EMSGSIZE)
         return cr_error_set(err, r,
                             "the list of versions and changes of '%s' would have more than %llu "

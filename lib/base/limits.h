@@ -39,6 +39,7 @@
 #define CR_CHANNEL_MAX       32U
 #define CR_WHO_BYTES_MAX     128U
 #define CR_CHANGES_MAX       10000U
+#define CR_CHANGES_KEPT      9000U /* when a list is full: the newest */
 #define CR_IMAGES_MAX        100000U
 
 /* What lies beside the versions: parts of deltas, records of builds, signed metadata. */

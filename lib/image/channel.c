@@ -83,17 +83,81 @@ int cr_head_channels(const struct cr_head *head, const char ***ret_names, size_t
     return 0;
 }
 
+/* Whether its channel points where it says, now or from its time on. */
+static bool is_needed(const struct cr_head *head, const struct cr_change *c, int64_t now_s)
+{
+    return cr_head_channel(head, c->channel, c->at_s > now_s ? c->at_s : now_s) == c;
+}
+
 const struct cr_change *cr_head_needed(const struct cr_head *head, uint64_t number, int64_t now_s)
 {
-    for (uint32_t i = 0; i < head->change_count; i++) {
-        const struct cr_change *c = &head->changes[i], *found;
-        if (c->number != number)
-            continue;
-        found = cr_head_channel(head, c->channel, c->at_s > now_s ? c->at_s : now_s);
-        if (found == c)
-            return c;
-    }
+    for (uint32_t i = 0; i < head->change_count; i++)
+        if (head->changes[i].number == number && is_needed(head, &head->changes[i], now_s))
+            return &head->changes[i];
     return NULL;
+}
+
+/* --- letting go ------------------------------------------------------------------------------- */
+
+/* What goes was void or is over at every time to come, and a rollback that goes voided only what
+ * goes with it: so nothing that stays comes to mean something again. */
+int cr_head_fold(struct cr_head *head, uint32_t keep, int64_t now_s)
+{
+    const uint32_t before = head->change_count;
+    if (before <= keep)
+        return 0;
+    const uint32_t old = before - keep;
+    CLEANUP_FREE bool *stays = cr_calloc(old, sizeof(*stays));
+    if (stays == NULL)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < old; i++)
+        stays[i] = is_needed(head, &head->changes[i], now_s);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < before; i++)
+        if (i >= old || stays[i])
+            head->changes[count++] = head->changes[i];
+    head->change_count = count;
+    return (int)(before - count);
+}
+
+static bool change_equal(const struct cr_change *a, const struct cr_change *b)
+{
+    return strcmp(a->channel, b->channel) == 0 && a->kind == b->kind && a->number == b->number &&
+           a->set_s == b->set_s && a->at_s == b->at_s && strcmp(a->by, b->by) == 0 &&
+           strcmp(a->why, b->why) == 0;
+}
+
+/* The next needed change from `at` on; change_count at the end. */
+static uint32_t next_needed(const struct cr_head *head, uint32_t at, int64_t now_s)
+{
+    while (at < head->change_count && !is_needed(head, &head->changes[at], now_s))
+        at++;
+    return at;
+}
+
+/* What is needed says all that channels mean from now on: two lists that need the same mean the
+ * same. */
+static bool means_the_same(const struct cr_head *a, const struct cr_head *b, int64_t now_s)
+{
+    for (uint32_t i = 0, k = 0;; i++, k++) {
+        i = next_needed(a, i, now_s);
+        k = next_needed(b, k, now_s);
+        if (i == a->change_count || k == b->change_count)
+            return i == a->change_count && k == b->change_count;
+        if (!change_equal(&a->changes[i], &b->changes[k]))
+            return false;
+    }
+}
+
+bool cr_head_goes_on(const struct cr_head *before, const struct cr_head *after, int64_t now_s,
+                     uint32_t *ret_kept)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < before->change_count && kept < after->change_count; i++)
+        kept += change_equal(&before->changes[i], &after->changes[kept]);
+    *ret_kept = kept;
+    const struct cr_head rest = {.changes = after->changes, .change_count = kept};
+    return kept == before->change_count || means_the_same(before, &rest, now_s);
 }
 
 /* --- going back ------------------------------------------------------------------------------- */

@@ -30,6 +30,21 @@ const struct cr_change *cr_head_scheduled(const struct cr_head *head, const char
 const struct cr_change *cr_head_needed(const struct cr_head *head, uint64_t number, int64_t now_s);
 
 /*
+ * Let go of the oldest changes: the newest `keep` of the list stay, and of the others those by
+ * which a channel points somewhere at `now_s` or will later. No channel means anything else from
+ * then on; what goes is history, and with it how far a rollback may go back. Returns how many went,
+ * or -ENOMEM.
+ */
+int cr_head_fold(struct cr_head *head, uint32_t keep, int64_t now_s);
+
+/*
+ * Whether the changes of `after` are those of `before`, of which at most some were let go as
+ * cr_head_fold does, and then others. `ret_kept` = how many of the first are those of `before`.
+ */
+bool cr_head_goes_on(const struct cr_head *before, const struct cr_head *after, int64_t now_s,
+                     uint32_t *ret_kept);
+
+/*
  * Where a rollback of `channel` leads: to the version that it pointed at before the present one. A
  * rollback takes back what stood above its version, so two of them lead back by two; versions that
  * are removed are passed over. Returns 0, -ENOMEM, or -ENOENT when there is none.

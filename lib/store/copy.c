@@ -3,10 +3,12 @@
 
 #include "lib/base/mem.h"
 #include "lib/base/pool.h"
+#include "lib/image/channel.h"
 #include "lib/store/copy_content.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <time.h>
 
 struct names {
     char (*list)[CR_BLOB_NAME_MAX + 1];
@@ -14,13 +16,6 @@ struct names {
 };
 
 /* --- may this head become that one? -------------------------------------------------------- */
-
-static bool change_equal(const struct cr_change *a, const struct cr_change *b)
-{
-    return strcmp(a->channel, b->channel) == 0 && a->kind == b->kind && a->number == b->number &&
-           a->set_s == b->set_s && a->at_s == b->at_s && strcmp(a->by, b->by) == 0 &&
-           strcmp(a->why, b->why) == 0;
-}
 
 /* Refuse when `there` has something that the source never had. */
 static int history_check(const struct cr_head *head, const struct cr_head *there,
@@ -36,10 +31,8 @@ static int history_check(const struct cr_head *head, const struct cr_head *there
                                 "%" PRIu64 " is not that of the source; rename or remove it there",
                                 head->name, to_uri, theirs->number);
     }
-    bool prefix = there->change_count <= head->change_count && there->next <= head->next;
-    for (uint32_t i = 0; i < there->change_count && prefix; i++)
-        prefix = change_equal(&there->changes[i], &head->changes[i]);
-    if (!prefix)
+    uint32_t kept;
+    if (!cr_head_goes_on(there, head, (int64_t)time(NULL), &kept) || there->next > head->next)
         return cr_error_set(err, -EEXIST,
                             "image '%s' has gone its own way in store '%s': its channels were "
                             "changed there; rename or remove it there",

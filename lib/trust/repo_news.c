@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What is new in targets, in lines that a person reads before signing them. */
 #include "lib/base/mem.h"
+#include "lib/image/channel.h"
 #include "lib/trust/repo_file.h"
 
 #include <errno.h>
@@ -60,24 +61,39 @@ static int change_tell(struct news *news, const char *name, const struct cr_chan
                 at);
 }
 
-/* Changes are only ever added; what is not so is told as well. */
+/* How many of the changes a person has signed before; what is let go of them is told. */
+static int known_tell(struct news *news, const char *name, const struct cr_head *old,
+                      const struct cr_head *new, uint32_t *ret_known)
+{
+    uint32_t same = 0;
+    bool goes_on = cr_head_goes_on(old, new, news->draft->now_s, ret_known);
+    if (*ret_known == old->change_count)
+        return 0;
+    if (goes_on)
+        return tell(news, "> %s: %" PRIu32 " old changes of its channels are let go", name,
+                    old->change_count - *ret_known);
+    while (same < old->change_count &&
+           same < new->change_count &&change_equal(&old->changes[same], &new->changes[same]))
+        same++;
+    *ret_known = same;
+    return tell(news, "> %s: %" PRIu32 " earlier changes of its channels are taken back", name,
+                old->change_count - same);
+}
+
+/* Changes are only ever added, and let go when they are many; what is not so is told as well. */
 static int channels_compare(struct news *news, const struct cr_targets *before,
                             const struct cr_targets *after, const char *name)
 {
     struct cr_head old = {0}, new = {0};
     struct cr_error err;
-    uint32_t same = 0;
+    uint32_t known = 0;
     int r = cr_targets_head(before, name, &old, &err);
     if (r == 0 || r == -ENOENT)
         r = cr_targets_head(after, name, &new, &err);
     r = r == -ENOENT ? 0 : r;
-    while (same < old.change_count &&
-           same < new.change_count &&change_equal(&old.changes[same], &new.changes[same]))
-        same++;
-    if (r == 0 && same < old.change_count)
-        r = tell(news, "> %s: %" PRIu32 " earlier changes of its channels are taken back", name,
-                 old.change_count - same);
-    for (uint32_t i = same; i < new.change_count &&r == 0; i++)
+    if (r == 0)
+        r = known_tell(news, name, &old, &new, &known);
+    for (uint32_t i = known; i < new.change_count &&r == 0; i++)
         r = change_tell(news, name, &new.changes[i]);
     cr_head_done(&old);
     cr_head_done(&new);

@@ -109,3 +109,36 @@ printf '%s' "$(sed 1d s/heads/b | jq -c 'del(.changes) | .versions |= map(del(.b
 "$carrel" image show b --json | jq -e '.by == "" and .pinned == false' >/dev/null
 "$carrel" image promote b@1 stable >/dev/null
 head -c 14 s/heads/b | grep -q 'carrel-head 2'
+
+# A full list of changes: the next one lets the oldest go, and no channel notices.
+"$carrel" store init full --quiet
+export CARREL_STORE=full
+"$carrel" image import a 1.raw --format raw --quiet >/dev/null
+"$carrel" image import a 2.raw --format raw --quiet >/dev/null
+"$carrel" image promote a@1 old >/dev/null
+"$carrel" image promote a@2 stable >/dev/null
+python3 - full/heads/a <<'PYTHON'
+import hashlib, json, sys
+line, rest = open(sys.argv[1], "rb").read().split(b"\n", 1)
+head = json.loads(rest)
+for change in head["changes"]:
+    change["set_s"] = change["at_s"] = change["set_s"] - 86400
+head["changes"] += [dict(head["changes"][1], number=1 + i % 2) for i in range(9998)]
+rest = json.dumps(head, sort_keys=True, indent=1).encode()
+words = line.split(b" ")
+words[-1] = hashlib.sha256(rest).hexdigest().encode()
+open(sys.argv[1], "wb").write(b" ".join(words) + b"\n" + rest)
+PYTHON
+points stable 2
+cp -r full mirror
+"$carrel" image promote a@1 stable >out
+grep -qx "999 old changes of the channels of 'a' were let go: the newest 9000 are kept" out || fail "$(cat out)"
+points stable 1
+points old 1
+"$carrel" image log a:stable | tail -n 1 | grep -q '^older changes may have been let go' || fail "no word of it"
+[ "$("$carrel" image log a:old --json | jq length)" = 1 ] || fail "the old channel has lost its change"
+"$carrel" image rollback a:stable | grep -q '^a:stable points at a@2, before at a@1$'
+# A mirror of before follows, and is not taken for one that has gone its own way.
+"$carrel" store copy full mirror >/dev/null
+"$carrel" image channels a --json >here
+"$carrel" --store mirror image channels a --json | cmp - here || fail "the mirror says otherwise"

@@ -233,6 +233,102 @@ static void a_change_to_a_version_that_is_not_there_is_refused(void **state)
     assert_int_equal(cr_head_change(&head, &c), -ENOSPC);
 }
 
+/* --- letting go ------------------------------------------------------------------------------ */
+
+static uint64_t points(const struct cr_head *head, unsigned channel, int64_t now_s)
+{
+    char name[8];
+    snprintf(name, sizeof(name), "c%u", channel);
+    const struct cr_change *c = cr_head_channel(head, name, now_s);
+    return c == NULL ? 0 : c->number;
+}
+
+static unsigned next_random(unsigned *seed)
+{
+    *seed = *seed * 1664525U + 1013904223U;
+    return *seed >> 16;
+}
+
+/* Changes of three channels at rising times, some scheduled, some rollbacks. */
+static void random_changes(struct cr_head *head, unsigned *seed, unsigned count, int64_t *now_s)
+{
+    for (unsigned i = 0; i < count; i++) {
+        struct cr_change c = {.kind = next_random(seed) % 4 == 0 ? CR_CHANGE_ROLLBACK
+                                                                 : CR_CHANGE_PROMOTE,
+                              .number = next_random(seed) % 5};
+        snprintf(c.channel, sizeof(c.channel), "c%u", next_random(seed) % 3);
+        *now_s += next_random(seed) % 3;
+        c.set_s = c.at_s = *now_s;
+        if (c.kind == CR_CHANGE_PROMOTE && next_random(seed) % 3 == 0)
+            c.at_s += next_random(seed) % 200;
+        assert_int_equal(cr_head_change(head, &c), 0);
+    }
+}
+
+static void what_is_let_go_changes_no_channel_now_or_later(void **state)
+{
+    (void)state;
+    unsigned folded = 0;
+    for (unsigned round = 0; round < 400; round++) {
+        CLEANUP(cr_head_done) struct cr_head head, before = {0};
+        unsigned seed = round;
+        int64_t now_s = 1000;
+        uint32_t kept = 0;
+        head_make(&head, 4);
+        head_make(&before, 4);
+        random_changes(&head, &seed, 60, &now_s);
+        before.changes = cr_calloc(head.change_count, sizeof(*head.changes));
+        memcpy(before.changes, head.changes, head.change_count * sizeof(*head.changes));
+        before.change_count = head.change_count;
+        int gone = cr_head_fold(&head, round % 50, now_s);
+        assert_true(gone >= 0);
+        assert_int_equal(head.change_count, before.change_count - (uint32_t)gone);
+        assert_true(head.change_count >= round % 50);
+        folded += gone > 0;
+        for (unsigned channel = 0; channel < 3; channel++)
+            for (int64_t t = now_s; t < now_s + 250; t++)
+                assert_int_equal(points(&head, channel, t), points(&before, channel, t));
+        assert_true(cr_head_goes_on(&before, &head, now_s, &kept));
+        assert_int_equal(kept, head.change_count);
+        const uint32_t still = kept;
+        random_changes(&head, &seed, 5, &now_s);
+        assert_true(cr_head_goes_on(&before, &head, now_s, &kept));
+        assert_true(kept >= still);
+    }
+    assert_true(folded > 300);
+}
+
+static void a_change_that_is_taken_back_is_no_continuation(void **state)
+{
+    (void)state;
+    CLEANUP(cr_head_done) struct cr_head before, after;
+    uint32_t kept = 0;
+    head_make(&before, 3);
+    head_make(&after, 3);
+    promote(&before, 1, 1, 1);
+    promote(&before, 2, 2, 2);
+    promote(&after, 1, 1, 1);
+    assert_true(cr_head_goes_on(&after, &before, 5, &kept));
+    assert_int_equal(kept, 1);
+    assert_false(cr_head_goes_on(&before, &after, 5, &kept)); /* it pointed at 2 */
+    promote(&after, 3, 3, 3);
+    assert_false(cr_head_goes_on(&before, &after, 5, &kept));
+    /* The first one may go: at no time to come it meant anything. */
+    after.change_count = 0;
+    promote(&after, 2, 2, 2);
+    promote(&after, 3, 3, 3);
+    assert_true(cr_head_goes_on(&before, &after, 5, &kept));
+    assert_int_equal(kept, 1);
+    /* A rollback that goes alone would let what it ended hold again. */
+    before.change_count = after.change_count = 0;
+    promote(&before, 1, 1, 1);
+    promote(&before, 3, 2, 9);
+    rollback(&before, 1, 3);
+    promote(&after, 1, 1, 1);
+    promote(&after, 3, 2, 9);
+    assert_false(cr_head_goes_on(&before, &after, 5, &kept));
+}
+
 /* --- as bytes --------------------------------------------------------------------------------- */
 
 static void channels_and_pins_are_read_as_they_were_written(void **state)
@@ -340,6 +436,8 @@ int main(void)
         cmocka_unit_test(a_version_is_needed_while_a_channel_points_at_it_or_will),
         cmocka_unit_test(what_a_reference_means_is_said_or_what_there_is_instead),
         cmocka_unit_test(a_change_to_a_version_that_is_not_there_is_refused),
+        cmocka_unit_test(what_is_let_go_changes_no_channel_now_or_later),
+        cmocka_unit_test(a_change_that_is_taken_back_is_no_continuation),
         cmocka_unit_test(channels_and_pins_are_read_as_they_were_written),
         cmocka_unit_test(wrong_changes_are_refused),
         cmocka_unit_test(form_1_has_no_changes_and_is_still_read),
