@@ -42,7 +42,10 @@ TOOL_BINS := $(TOOL_SRCS:tests/%.c=$(B)/%)
 TEST_SRCS += $(TOOL_SRCS)
 $(TOOL_BINS): $(B)/%: $(B)/tests/%.o $(LIBCARREL)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(LIBCARREL) $(PKG_LIBS_LIB)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(LIBCARREL) $(PKG_LIBS_LIB)
+
+# It leads the life of the agent's overlays.
+$(B)/harness/overlaylife: $(patsubst %,$(B)/client/agent/%.o,overlay shelf tool)
 
 # Libraries that tests preload to plant faults: tests/preload/*.c, one each.
 PRELOAD_SRCS := $(sort $(wildcard tests/preload/*.c))

@@ -48,9 +48,9 @@ static int own_disk_open(const struct session_options *options, uint64_t bytes, 
     int r = shelf_path(path, options->cache, FOLDER, "", err);
     if (r < 0)
         return r;
-    r = cr_dir_make(AT_FDCWD, path, 0700);
+    r = shelf_folder_make(path, err);
     if (r < 0)
-        return cr_error_errno(err, r, "making '%s'", path);
+        return r;
     CLEANUP_CLOSE int lock = shelf_lock(options->cache, err);
     r = lock < 0 ? lock : shelf_path(path, options->cache, FOLDER, name, err);
     if (r < 0)

@@ -279,12 +279,12 @@ static int name_give(struct overlay *overlay, struct cr_error *err)
     int r = owner_path(&overlay->options, path, err);
     if (r < 0)
         return r;
-    r = cr_dir_make(AT_FDCWD, path, 0700);
-    CLEANUP_CLOSE int fd = open(overlay->path, O_RDONLY | O_CLOEXEC);
-    if (r == 0 && (fd < 0 || fsync(fd) < 0))
-        r = -errno;
+    r = shelf_folder_make(path, err);
     if (r < 0)
-        return cr_error_errno(err, r, "keeping the overlay in '%s'", path);
+        return r;
+    CLEANUP_CLOSE int fd = open(overlay->path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fsync(fd) < 0)
+        return cr_error_errno(err, -errno, "keeping the overlay in '%s'", path);
     r = version_path(&overlay->options, overlay->note.version, path, err);
     if (r < 0)
         return r;

@@ -44,6 +44,22 @@ int shelf_sync_above(const char *path, struct cr_error *err)
     return r < 0 ? cr_error_errno(err, r, "making '%s' durable", above) : 0;
 }
 
+int shelf_folder_make(const char *path, struct cr_error *err)
+{
+    char above[PATH_MAX];
+    if (access(path, F_OK) == 0)
+        return 0;
+    int r = cr_dir_make(AT_FDCWD, path, 0700);
+    if (r < 0)
+        return cr_error_errno(err, r, "making '%s'", path);
+    snprintf(above, sizeof(above), "%s", path);
+    r = shelf_sync_above(path, err);
+    char *slash = strrchr(above, '/');
+    if (slash != NULL)
+        *slash = '\0';
+    return r < 0 ? r : shelf_sync_above(above, err);
+}
+
 int shelf_lock(const char *cache, struct cr_error *err)
 {
     char path[PATH_MAX];
@@ -85,10 +101,9 @@ int shelf_put(const char *cache, const char *folder, unsigned keep_days, struct 
     r = shelf_path(place, cache, SHELF, "", err);
     if (r < 0)
         return r;
-    r = cr_dir_make(AT_FDCWD, place, 0700);
-    if (r < 0)
-        return cr_error_errno(err, r, "making '%s'", place);
-    r = shelf_path(place, cache, SHELF, "XXXXXX", err);
+    r = shelf_folder_make(place, err);
+    if (r == 0)
+        r = shelf_path(place, cache, SHELF, "XXXXXX", err);
     if (r < 0)
         return r;
     /* A folder may replace an empty one: the name is ours from here on. */

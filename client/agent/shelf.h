@@ -45,5 +45,9 @@ int shelf_lock(const char *cache, struct cr_error *err);
 int shelf_path(char *out, const char *cache, const char *folder, const char *name,
                struct cr_error *err);
 
+/* mkdir -p of a folder two levels below the cache at most, so that its name survives a power cut.
+ */
+int shelf_folder_make(const char *path, struct cr_error *err);
+
 /* The folder above `path` is synced: what was renamed into or out of it survives a power cut. */
 int shelf_sync_above(const char *path, struct cr_error *err);

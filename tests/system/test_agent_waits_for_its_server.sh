@@ -1,6 +1,7 @@
 #!/bin/bash
 # The server is killed while a desktop boots from an empty cache: the guest waits, and goes on when the
-# server is back. The whole chain is real: store, server, mutual TLS, blockd, overlay, QEMU.
+# server is back; once all has come it reads the cache's file without blockd. The whole chain is real:
+# store, server, mutual TLS, blockd, overlay, QEMU.
 . "$(dirname "$0")/../harness/agent.sh"
 . "$root/tests/harness/nbd.sh"
 desktop_file
@@ -33,6 +34,14 @@ guest_ready
 has_kept "$kept" || fail "nothing was fetched after the server came back"
 guest 'dd if=/dev/vda of=/dev/null bs=1M 2>/dev/null && ! dmesg | grep -i "i/o error"' ||
     fail "the guest saw an I/O error"
+# By now every chunk has come: the machine reads the file of the cache itself.
+opened() { [ "$(asks status base)" = file ]; }
+eventually 30 "the complete version to be opened" opened
+stopped=$(pid_of nbdkit)
+kill -STOP "$stopped"
+guest 'echo 3 >/proc/sys/vm/drop_caches; dd if=/dev/vda of=/dev/null bs=1M 2>/dev/null' ||
+    fail "the guest still needs blockd"
+kill -CONT "$stopped"
 guest_type 'poweroff -f'
 agent_ends 0
 no_overlay
