@@ -19,7 +19,7 @@
  * whole room is slow, because its machines are, or the server's line, asking the server for all of
  * it once more would make it slower. Then a hedge waits ten times as long.
  */
-#define HEDGES_MAX     64U
+#define HEDGES_MAX     32U
 #define HEDGE_EACH     10U
 #define HEDGE_PATIENCE 10U
 #define PATIENT_MS     200U /* a hedge that is longer is of the background */
