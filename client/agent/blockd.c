@@ -38,6 +38,7 @@ static void arguments_make(const struct blockd_options *options, const char *ima
         {"--pidfile", options->pidfile},
         {"--deltas", options->deltas},
         {"--stats", options->stats},
+        {"--fill-rate", options->fill_rate},
         /* What a guest reads in the middle of its session is no boot. */
         {"--boot-seconds", again ? "0" : NULL},
     };

@@ -25,9 +25,10 @@ struct blockd_options {
     const char *server;
     const char *const *other_servers; /* CR_SERVERS_MAX - 1 places, up to the first NULL */
     const char *cache;
-    const char *pki;    /* NULL: none */
-    const char *trust;  /* NULL: none */
-    const char *deltas; /* "yes", "no", or NULL: as it does by itself */
+    const char *pki;       /* NULL: none */
+    const char *trust;     /* NULL: none */
+    const char *deltas;    /* "yes", "no", or NULL: as it does by itself */
+    const char *fill_rate; /* bytes a second; NULL: as it does by itself */
     const char *socket;
     const char *pidfile;
     const char *stats; /* the figures that it writes when it ends */

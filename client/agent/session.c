@@ -267,6 +267,7 @@ static int session_open(struct session *session, struct cr_error *err)
         .program = options->blockd,
         .server = options->server,
         .other_servers = options->other_servers,
+        .fill_rate = session->fill_rate[0] != '\0' ? session->fill_rate : NULL,
         .cache = options->cache,
         .pki = options->pki,
         .trust = options->trust,

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -18,8 +19,8 @@
 /* The keys of a policy that this agent does something about. */
 static bool applies(const char *key)
 {
-    static const char *const known[] = {"name",       "image",     "desktop",  "network",
-                                        "lease_days", "heartbeat", "power_off"};
+    static const char *const known[] = {"name",       "image",     "desktop",   "network",
+                                        "lease_days", "heartbeat", "power_off", "fill_rate"};
     for (size_t i = 0; i < CR_ARRAY_LEN(known); i++)
         if (strcmp(key, known[i]) == 0)
             return true;
@@ -57,6 +58,9 @@ void policy_session(struct session *session)
     snprintf(session->image, sizeof(session->image), "%s",
              session->seat.has_policy && policy->image[0] != '\0' ? policy->image
                                                                   : session->options->image);
+    session->fill_rate[0] = '\0';
+    if (session->seat.has_policy)
+        snprintf(session->fill_rate, sizeof(session->fill_rate), "%" PRIu64, policy->fill_bytes_s);
     desktop_choose(session);
     policy_timers(session);
 }

@@ -36,6 +36,7 @@ struct session {
     struct layers layers;
     struct blockd_options blockd_options;
     char stats[PATH_MAX];
+    char fill_rate[24]; /* as the policy says; "" = it says nothing */
     struct blockd blockd;
     struct vm *vm;
     struct control control;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * nbdreplay URI TRACE SECONDS: the reads of a recorded boot (lib/blk/trace.h), one after the other, as
- * one guest makes them. The trace's own time is stretched or squeezed to SECONDS; a read that comes
- * late moves all that follow it; 0 = no time between reads. Prints as JSON how long all took, and
- * the longest single read.
+ * nbdreplay URI TRACE SECONDS: the reads of a recorded boot (lib/blk/trace.h), one after the other,
+ * as one guest makes them. The trace's own time is stretched or squeezed to SECONDS; a read that
+ * comes late moves all that follow it; 0 = no time between reads. Prints as JSON how long all took,
+ * and the longest single read.
  */
 #include "lib/base/fd.h"
 #include "lib/base/limits.h"

@@ -50,7 +50,7 @@ link_is 0 || fail "the guest has a network"
 
 # Live: the link comes, and the line says what was done and what comes later.
 policy "{$hardware, \"network\": \"on\", \"idle\": {\"do\": \"nothing\", \"after_minutes\": 5}, \"fill_rate\": \"1M\"}"
-eventually 60 "the line about the policy" said "$out" '^policy [0-9]*; at once network; not by this seat' 1
+eventually 60 "the line about the policy" said "$out" '^policy [0-9]*; at once network; at the next start fill_rate; not by this seat' 1
 eventually 60 "the link" link_is 1
 eventually 60 "the report of it" reported '.kind == "policy"'
 eventually 60 "the start's time" reported '.kind == "started" and .version == "tiny@7" and .after_ms > 0'

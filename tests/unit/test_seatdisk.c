@@ -428,6 +428,33 @@ static void a_prefetched_range_is_read_without_the_store(void **state)
     assert_int_equal(world->spy.requests, requests);
 }
 
+static void chunks_from_anywhere_are_fetched_in_one_request_and_no_read_waits_for_them(void **state)
+{
+    struct world *world = *state;
+    /* Two segments, a hole, the short last chunk, one twice. */
+    const uint32_t chunks[] = {70, CR_SEGMENT_CHUNKS + 20, 3, 5, CR_SEGMENT_CHUNKS + 6, 3, 4};
+    const uint32_t beyond[] = {CR_SEGMENT_CHUNKS + 21};
+    struct cr_error err = {0};
+    int requests = world->spy.requests;
+    assert_int_equal(cr_seatdisk_prefetch_chunks(world->disk, chunks, CR_ARRAY_LEN(chunks), &err),
+                     0);
+    assert_int_equal(world->spy.requests, requests + 1);
+    assert_int_equal(world->spy.chunks, 5);
+    assert_int_equal(stat_of(world).touched_chunks, 0); /* nobody has read them */
+    for (size_t i = 0; i < CR_ARRAY_LEN(chunks); i++)
+        expect_read(world, (uint64_t)chunks[i] << CR_CHUNK_SHIFT, 4096);
+    assert_int_equal(stat_of(world).stalled_reads, 0);
+    assert_int_equal(stat_of(world).touched_chunks, 5);
+    expect_read(world, 80UL * CR_CHUNK_BYTES, 10);
+    assert_int_equal(stat_of(world).stalled_reads, 1);
+    assert_int_equal(cr_seatdisk_prefetch_chunks(world->disk, beyond, 1, &err), -EINVAL);
+    /* What is there is not asked for again. */
+    requests = world->spy.requests;
+    assert_int_equal(cr_seatdisk_prefetch_chunks(world->disk, chunks, CR_ARRAY_LEN(chunks), &err),
+                     0);
+    assert_int_equal(world->spy.requests, requests);
+}
+
 static void *read_all_over(void *context)
 {
     struct world *world = context;
@@ -439,14 +466,29 @@ static void *read_all_over(void *context)
     return NULL;
 }
 
+static void *prefetch_all_over(void *context)
+{
+    struct world *world = context;
+    uint32_t chunks[20];
+    for (uint32_t first = 0; first < 100; first += CR_ARRAY_LEN(chunks)) {
+        for (uint32_t i = 0; i < CR_ARRAY_LEN(chunks); i++)
+            chunks[i] = (first + i) * 37 % 100;
+        assert_int_equal(
+            cr_seatdisk_prefetch_chunks(world->disk, chunks, CR_ARRAY_LEN(chunks), NULL), 0);
+    }
+    return NULL;
+}
+
 static void many_readers_fetch_no_chunk_twice(void **state)
 {
     struct world *world = *state;
     pthread_t threads[8];
     for (size_t i = 0; i < CR_ARRAY_LEN(threads); i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, read_all_over, world), 0);
+        assert_int_equal(
+            pthread_create(&threads[i], NULL, i < 6 ? read_all_over : prefetch_all_over, world), 0);
     for (size_t i = 0; i < CR_ARRAY_LEN(threads); i++)
         pthread_join(threads[i], NULL);
+    expect_all(world);
     assert_int_equal(stat_of(world).pulled_chunks, stat_of(world).touched_chunks);
     assert_true(stat_of(world).touched_chunks <= 105);
 }
@@ -472,6 +514,7 @@ int main(void)
         PROMISE(a_full_disk_costs_fetches_and_one_warning),
         PROMISE(a_second_process_is_told_that_the_file_is_in_use),
         PROMISE(a_prefetched_range_is_read_without_the_store),
+        PROMISE(chunks_from_anywhere_are_fetched_in_one_request_and_no_read_waits_for_them),
         PROMISE(many_readers_fetch_no_chunk_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
