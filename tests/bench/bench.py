@@ -6,6 +6,7 @@ import os
 import sys
 
 from measure import Table, machine
+from rows_cache import CacheRows
 from rows_delta import DeltaRows
 from rows_gc import GcRows
 from rows_memory import MemoryRows
@@ -22,6 +23,7 @@ ROWS = {
     "delta": lambda bench, table: DeltaRows(bench).add(table),
     "nbd": lambda bench, table: NbdRows(bench).add(table),
     "rados": lambda bench, table: RadosRows(bench).add(table),
+    "cache": lambda bench, table: CacheRows(bench).add(table),
     "seat": lambda bench, table: SeatRows(bench).add(table),
     "tls": lambda bench, table: TlsRows(bench).add(table),
     "gc": lambda bench, table: GcRows(bench).add(table),
