@@ -154,7 +154,7 @@ static int claim_locked(struct cr_store *store, const char *name, const char *ho
     struct cr_fence fence;
     struct cr_id before;
     struct cr_version_info newest;
-    uint64_t next;
+    uint64_t next = 1;
     int r = fence_read(store, name, &fence, &before, err);
     if (r == 0)
         r = newest_read(store, name, &newest, &next, err);
@@ -199,7 +199,7 @@ static int commit_locked(struct cr_store *store, const struct cr_commit_request 
     struct cr_fence fence;
     struct cr_id before;
     struct cr_version_info newest, info = info_make(request, holder);
-    uint64_t next;
+    uint64_t next = 1;
     int r = fence_read(store, request->name, &fence, &before, err);
     if (r == 0)
         r = newest_read(store, request->name, &newest, &next, err);
@@ -246,7 +246,7 @@ static int branch_locked(struct cr_store *store, const struct cr_commit_request 
                          const char *holder, struct cr_commit_answer *answer, struct cr_error *err)
 {
     struct cr_version_info newest, info = info_make(request, holder);
-    uint64_t next;
+    uint64_t next = 1;
     int r = newest_read(store, answer->name, &newest, &next, err);
     if (r < 0)
         return r;

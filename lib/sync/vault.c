@@ -12,9 +12,10 @@
 #define SEAL_BYTES      (CR_SEAL_SIV_BYTES + CR_SEAL_TAG_BYTES)
 #define PLACE_MAX       16U
 #define NAME_FIELD      (CR_NAME_MAX + 8U)
-#define HEADER_MAGIC    "CRVAULT1"
 #define HEADER_SEAL_AT  8U
 #define HEADER_PLAIN_AT (HEADER_SEAL_AT + SEAL_BYTES)
+
+static const uint8_t header_magic[HEADER_SEAL_AT] = {'C', 'R', 'V', 'A', 'U', 'L', 'T', '1'};
 
 _Static_assert(SEAL_BYTES + MAP_PLAIN <= CR_CHUNK_BYTES, "a map fits its chunk");
 
@@ -191,7 +192,7 @@ int cr_vault_header_seal(const struct cr_owner_keys *keys, const struct cr_vault
     memcpy(plain + AT_NAME, header->name, strlen(header->name));
     memcpy(plain + AT_BASE_NAME, header->base.name, strlen(header->base.name));
     memset(out, 0, CR_CHUNK_BYTES);
-    memcpy(out, HEADER_MAGIC, HEADER_SEAL_AT);
+    memcpy(out, header_magic, HEADER_SEAL_AT);
     int r = cr_seal(keys, place, place_len, plain, sizeof(plain), out + HEADER_PLAIN_AT, &seal);
     memcpy(out + HEADER_SEAL_AT, seal.siv, CR_SEAL_SIV_BYTES);
     memcpy(out + HEADER_SEAL_AT + CR_SEAL_SIV_BYTES, seal.tag, CR_SEAL_TAG_BYTES);
@@ -220,7 +221,7 @@ int cr_vault_header_open(const struct cr_owner_keys *keys, const uint8_t *sealed
     size_t place_len = place_make('h', 0, place), end = HEADER_PLAIN_AT + CR_VAULT_HEADER_PLAIN;
     memcpy(seal.siv, sealed + HEADER_SEAL_AT, CR_SEAL_SIV_BYTES);
     memcpy(seal.tag, sealed + HEADER_SEAL_AT + CR_SEAL_SIV_BYTES, CR_SEAL_TAG_BYTES);
-    if (memcmp(sealed, HEADER_MAGIC, HEADER_SEAL_AT) != 0 ||
+    if (memcmp(sealed, header_magic, HEADER_SEAL_AT) != 0 ||
         !cr_is_zero(sealed + end, CR_CHUNK_BYTES - end))
         return cr_error_set(err, -EBADMSG, "it does not begin as a private overlay does");
     if (cr_seal_open(keys, place, place_len, &seal, sealed + HEADER_PLAIN_AT, sizeof(plain),

@@ -164,7 +164,7 @@ int cr_claim_answer_format(const struct cr_claim_answer *answer, struct cr_buf *
 int cr_claim_answer_parse(const void *data, size_t len, struct cr_claim_answer *ret_answer,
                           struct cr_error *err)
 {
-    json_int_t epoch, newest;
+    json_int_t epoch = 0, newest = 0;
     CLEANUP_JSON json_t *json =
         JSON_TAKE(data, len, err, "{s:I, s:I!}", "epoch", &epoch, "newest", &newest);
     if (json == NULL)
@@ -200,7 +200,7 @@ int cr_commit_request_parse(const void *data, size_t len, struct cr_commit_reque
                             struct cr_error *err)
 {
     const char *name, *root, *parent, *message;
-    json_int_t epoch, expected;
+    json_int_t epoch = 0, expected = 0;
     CLEANUP_JSON json_t *json =
         JSON_TAKE(data, len, err, "{s:s, s:I, s:I, s:s, s:s, s:s!}", "name", &name, "epoch", &epoch,
                   "expected", &expected, "root", &root, "parent", &parent, "message", &message);
@@ -237,8 +237,8 @@ int cr_commit_answer_parse(const void *data, size_t len, struct cr_commit_answer
                            struct cr_error *err)
 {
     const char *name;
-    json_int_t number;
-    int branch;
+    json_int_t number = 0;
+    int branch = 0;
     CLEANUP_JSON json_t *json = JSON_TAKE(data, len, err, "{s:s, s:I, s:b!}", "name", &name,
                                           "number", &number, "branch", &branch);
     if (json == NULL)

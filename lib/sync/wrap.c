@@ -5,10 +5,11 @@
 #include <openssl/rand.h>
 #include <string.h>
 
-#define MAGIC     "CROWNER1"
 #define MAGIC_LEN 8U
 #define SEAL_AT   MAGIC_LEN
 #define KEYS_AT   (SEAL_AT + CR_SEAL_SIV_BYTES + CR_SEAL_TAG_BYTES)
+
+static const uint8_t magic[MAGIC_LEN] = {'C', 'R', 'O', 'W', 'N', 'E', 'R', '1'};
 
 _Static_assert(KEYS_AT + 2 * CR_SEAL_KEY_BYTES == CR_WRAP_BYTES, "nothing more");
 
@@ -43,7 +44,7 @@ int cr_owner_keys_wrap(const uint8_t server_key[static CR_SEAL_KEY_BYTES], const
     explicit_bzero(&wrapping, sizeof(wrapping));
     if (r < 0)
         return r;
-    memcpy(out, MAGIC, MAGIC_LEN);
+    memcpy(out, magic, MAGIC_LEN);
     memcpy(out + SEAL_AT, seal.siv, CR_SEAL_SIV_BYTES);
     memcpy(out + SEAL_AT + CR_SEAL_SIV_BYTES, seal.tag, CR_SEAL_TAG_BYTES);
     return 0;
@@ -57,7 +58,7 @@ int cr_owner_keys_unwrap(const uint8_t server_key[static CR_SEAL_KEY_BYTES], con
     struct cr_owner_keys wrapping;
     struct cr_seal seal;
     uint8_t plain[2 * CR_SEAL_KEY_BYTES];
-    if (len != CR_WRAP_BYTES || memcmp(in, MAGIC, MAGIC_LEN) != 0)
+    if (len != CR_WRAP_BYTES || memcmp(in, magic, MAGIC_LEN) != 0)
         return cr_error_set(err, -EBADMSG, "it does not hold the keys of an owner");
     memcpy(seal.siv, in + SEAL_AT, CR_SEAL_SIV_BYTES);
     memcpy(seal.tag, in + SEAL_AT + CR_SEAL_SIV_BYTES, CR_SEAL_TAG_BYTES);

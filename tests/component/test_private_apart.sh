@@ -93,7 +93,7 @@ grep -v '/state/\|/locks/' before | diff - after || fail "bob's claim changed so
     --key pki/clients/alice/client-key.pem "$url/v1/images")" = '["disk"]' ] || fail "chunkd tells"
 
 # At rest: no content (also none that zstd would give back), no names, no keys.
-cat $(find private -type f) >rest
+find private -type f -exec cat {} + >rest
 ! grep -qaE 'secret|alice|bob|desk|disk@' rest || fail "on disk: $(grep -aoE 'secret|alice|bob|desk|disk@' rest | head -n 3)"
 ! find private | grep -qE 'alice|bob|desk' || fail "a name with a meaning"
 for pack in private/*/store/packs/*; do

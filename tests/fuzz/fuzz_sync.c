@@ -36,6 +36,7 @@ static void have(const uint8_t *data, size_t size)
         struct type first, second;                                                                 \
         struct cr_error err = {0};                                                                 \
         CLEANUP_BUF struct cr_buf text = CR_BUF_INIT(64 * CR_KIB);                                 \
+        CLEANUP_BUF struct cr_buf again = CR_BUF_INIT(64 * CR_KIB);                                \
         memset(&first, 0, sizeof(first));                                                          \
         memset(&second, 0, sizeof(second));                                                        \
         if (parse(data, size, &first, &err) < 0) {                                                 \
@@ -44,7 +45,8 @@ static void have(const uint8_t *data, size_t size)
         }                                                                                          \
         REQUIRE(format(&first, &text) == 0);                                                       \
         REQUIRE(parse(text.data, text.len, &second, &err) == 0);                                   \
-        REQUIRE(memcmp(&first, &second, sizeof(first)) == 0);                                      \
+        REQUIRE(format(&second, &again) == 0);                                                     \
+        REQUIRE(again.len == text.len && memcmp(again.data, text.data, text.len) == 0);            \
     } while (0)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

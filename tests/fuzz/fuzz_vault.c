@@ -30,7 +30,8 @@ static struct cr_seal seal(char kind, uint64_t number, const uint8_t *data, size
 
 static void header(const uint8_t *data, size_t size)
 {
-    struct cr_vault_header first, second;
+    static uint8_t before[CR_CHUNK_BYTES];
+    struct cr_vault_header first;
     struct cr_error err = {0};
     struct cr_seal of = seal('h', 0, data, size, CR_VAULT_HEADER_PLAIN, 40);
     memcpy(sealed, "CRVAULT1", 8);
@@ -39,9 +40,9 @@ static void header(const uint8_t *data, size_t size)
         REQUIRE(err.text[0] != '\0');
         return;
     }
+    memcpy(before, sealed, sizeof(before));
     REQUIRE(cr_vault_header_seal(&keys, &first, sealed) == 0);
-    REQUIRE(cr_vault_header_open(&keys, sealed, &second, &err) == 0);
-    REQUIRE(memcmp(&first, &second, sizeof(first)) == 0);
+    REQUIRE(memcmp(before, sealed, sizeof(before)) == 0);
 }
 
 static void map(const uint8_t *data, size_t size)

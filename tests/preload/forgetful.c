@@ -62,6 +62,10 @@ static bool fsync_is_forgotten(int fd)
         return begins_with(fd, "carrel-head") || is_folder(fd, "heads");
     if (forgets("heads-folder"))
         return is_folder(fd, "heads");
+    if (forgets("fence"))
+        return begins_with(fd, "carrel-fence") || is_folder(fd, "state");
+    if (forgets("note"))
+        return begins_with(fd, "carrel-sync");
     return forgets("everything");
 }
 

@@ -20,7 +20,7 @@
 
 static struct cr_owner_keys keys_from(uint8_t first)
 {
-    struct cr_owner_keys keys;
+    struct cr_owner_keys keys = {0};
     for (unsigned i = 0; i < CR_SEAL_KEY_BYTES; i++) {
         keys.id[i] = (uint8_t)(first + i);
         keys.data[i] = (uint8_t)(first + CR_SEAL_KEY_BYTES + i);
