@@ -225,7 +225,7 @@ static enum MHD_Result request_answer(struct request *request)
     return result;
 }
 
-/* What is asked for, or 0 and the status of a refusal. */
+/* Note what is asked for. Returns 0, or the status of a refusal. */
 static unsigned request_refusal(struct request *request, const char *path, const char *method)
 {
     static const char segments[] = "/v1/segments/";

@@ -153,6 +153,12 @@ static void a_room_that_starts_together_is_a_flat_tree_under_one_seat(void **sta
     assert_true(deepest <= 5);
     for (unsigned k = 1; k <= 200; k++)
         assert_true(fed[k] < 3.01);
+    /* Nor does it become one when they announce themselves again. */
+    for (unsigned i = 1; i <= 200; i++) {
+        struct cr_peer_answer answer = announce(tracker, 1, i, 5, T0 + 5000 + i);
+        for (unsigned k = i; k <= 200; k++)
+            assert_false(names(&answer, 1, k));
+    }
     cr_tracker_free(tracker);
 }
 
