@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Reading everything that a store holds and verifying it: every frame of every pack by its id,
- * every footer by its pack's name, segments, manifests, records of builds and heads. Safe beside publishers and
- * collectors. Where it stands is kept in CR_SPACE_STATE "scrub", so that one that was stopped goes
- * on.
+ * every footer by its pack's name, segments, manifests, records of builds and heads. Safe beside
+ * publishers and collectors. Where it stands is kept in CR_SPACE_STATE "scrub", so that one that
+ * was stopped goes on.
  */
 #pragma once
 
@@ -28,8 +28,8 @@ struct cr_scrub_options {
 
 struct cr_scrub_stat {
     bool resumed;
-    uint64_t packs, chunks, objects,
-        records, heads; /* verified in this run; objects = segments, manifests */
+    uint64_t packs, chunks, objects, records,
+        heads; /* verified in this run; objects = segments, manifests */
     uint64_t bytes;
     uint64_t damaged;  /* chunks, footers, objects and heads */
     uint64_t repaired; /* of them */
