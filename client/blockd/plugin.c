@@ -226,20 +226,34 @@ static void *watch_end(void *unused)
     return unused;
 }
 
+static pthread_t watcher;
+static bool watched;
+
 static int watch_start(void)
 {
-    pthread_t thread;
     struct sigaction action = {.sa_handler = on_end, .sa_flags = SA_RESTART};
     end_event = eventfd(0, EFD_CLOEXEC);
     if (end_event < 0)
         return -errno;
-    int r = pthread_create(&thread, NULL, watch_end, NULL);
+    int r = pthread_create(&watcher, NULL, watch_end, NULL);
     if (r != 0)
         return -r;
-    pthread_detach(thread);
+    watched = true;
     for (size_t i = 0; i < CR_ARRAY_LEN(end_signals); i++)
         sigaction(end_signals[i], &action, &end_before[i]);
     return 0;
+}
+
+/* From here on the seat is nobody's but the caller's. */
+static void watch_stop(void)
+{
+    uint64_t one = 1;
+    if (!watched)
+        return;
+    watched = false;
+    if (write(end_event, &one, sizeof(one)) < 0)
+        one = 0; /* the counter is full: it is awake already */
+    pthread_join(watcher, NULL);
 }
 
 /* --- from start to end ----------------------------------------------------------------------- */
@@ -301,6 +315,7 @@ static void plugin_end(void)
         say("the statistics cannot be written");
     if (record_close() < 0)
         say("the reads cannot all be recorded");
+    watch_stop();
     seat_close(&seat);
     if (config.socket != NULL)
         unlink(config.socket);
