@@ -11,7 +11,7 @@
 #include <time.h>
 
 #define FORM          "carrel-fence 1\n"
-#define LOCK_TRIES    200U
+#define LOCK_TRIES    60U
 #define LOCK_PAUSE_NS (50L * 1000 * 1000)
 #define STEPS_SUFFIX  ".steps"
 #define NAME_TEXT     (sizeof("sync.") + CR_NAME_MAX)
