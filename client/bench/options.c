@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "client/bench/options.h"
 
-#include "lib/base/limits.h"
 #include "lib/base/mem.h"
 #include "lib/base/num.h"
 #include "lib/net/uri.h"
@@ -20,7 +19,7 @@ typedef bool option_store(struct options *options, const char *text);
 
 static bool server_store(struct options *options, const char *text)
 {
-    if (options->server_count == SERVERS_MAX)
+    if (options->server_count == CR_SERVERS_MAX)
         return false;
     options->servers[options->server_count++] = text;
     return true;
@@ -127,8 +126,8 @@ static const struct setting {
     const char *is; /* what the argument must be */
     const char *help;
 } settings[] = {
-    {"server", "URL", server_store, "one of at most 16 servers",
-     "the image server; given several times, seats are spread over them"},
+    {"server", "URL", server_store, "one of so many servers",
+     "the image server; given several times, seats use the quickest, as blockd does"},
     {"image", "NAME[@N]", image_store, "an image", "the version that was recorded"},
     {"trace", "FILE", trace_store, "a file", "the recorded boot (carrel-blockd --record)"},
     {"seats", "N", seats_store, "a number from 1 to 2000", "how many seats start at once"},

@@ -3,11 +3,10 @@
 #pragma once
 
 #include "lib/base/error.h"
+#include "lib/base/limits.h"
 
 #include <stdbool.h>
 #include <stdint.h>
-
-#define SERVERS_MAX 16
 
 enum verify {
     VERIFY_FULL, /* every seat decompresses and hashes every chunk, as blockd does */
@@ -15,7 +14,7 @@ enum verify {
 };
 
 struct options {
-    const char *servers[SERVERS_MAX]; /* URLs */
+    const char *servers[CR_SERVERS_MAX]; /* URLs */
     unsigned server_count;
     const char *trace, *image, *pki;
     unsigned seats;

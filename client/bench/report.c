@@ -3,7 +3,7 @@
 
 #include "lib/base/mem.h"
 #include "lib/base/num.h"
-#include "lib/net/https.h"
+#include "lib/net/several.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -45,7 +45,7 @@ static int totals_make(const struct outcome *outcome, struct totals *totals)
     for (unsigned i = 0; i < seats; i++) {
         const struct seat *seat = &outcome->seats[i];
         struct cr_https_stat net = {0};
-        cr_https_stat(seat->server, &net);
+        cr_several_total(seat->server, &net);
         totals->net.requests += net.requests;
         totals->net.retries += net.retries;
         totals->net.bytes_received += net.bytes_received;

@@ -3,7 +3,7 @@
 
 #include "client/bench/peer.h"
 #include "lib/base/mem.h"
-#include "lib/net/https.h"
+#include "lib/net/several.h"
 #include "lib/net/uri_add.h"
 
 #include <errno.h>
@@ -17,12 +17,13 @@
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-static int store_make(struct seat *seat, const char *server, const char *pki, struct cr_error *err)
+/* A server's URI with what a seat adds to it; owned by the caller. */
+static int uri_make(const struct seat *seat, const char *server, const char *pki, char **ret_uri,
+                    struct cr_error *err)
 {
     CLEANUP_BUF struct cr_buf uri = CR_BUF_INIT(CR_URI_BYTES_MAX - 1);
-    const struct options *options = seat->storm->options;
     char patience[16];
-    snprintf(patience, sizeof(patience), "%u", options->patience_s);
+    snprintf(patience, sizeof(patience), "%u", seat->storm->options->patience_s);
     int r = cr_buf_append(&uri, server, strlen(server));
     if (r == 0 && pki != NULL)
         r = cr_server_uri_add(&uri, "pki", pki);
@@ -32,15 +33,33 @@ static int store_make(struct seat *seat, const char *server, const char *pki, st
         r = cr_buf_append(&uri, "", 1);
     if (r < 0)
         return cr_error_errno(err, r, "the address of server '%s'", server);
-    r = cr_https_open((const char *)uri.data, &seat->server, err);
+    *ret_uri = (char *)TAKE_PTR(uri.data);
+    return 0;
+}
+
+/* All servers, as blockd has them; seat `number` begins with another one than its neighbour. */
+static int store_make(struct seat *seat, unsigned number, const char *pki, struct cr_error *err)
+{
+    const struct options *options = seat->storm->options;
+    const struct cr_several_options several = {.patience_s = options->patience_s};
+    char *uris[CR_SERVERS_MAX] = {NULL};
+    int r = 0;
+    for (unsigned i = 0; r == 0 && i < options->server_count; i++)
+        r = uri_make(seat, options->servers[(number + i) % options->server_count], pki, &uris[i],
+                     err);
+    if (r == 0)
+        r = cr_several_open((const char *const *)uris, options->server_count, &several,
+                            &seat->server, err);
     if (r == 0)
         r = line_store_new(&seat->storm->line, seat->server, &seat->store, err);
     if (r == 0 && options->peers)
-        r = peer_new(seat, (const char *)uri.data, &seat->peer, err);
+        r = peer_new(seat, uris[0], &seat->peer, err);
+    for (unsigned i = 0; i < options->server_count; i++)
+        free(uris[i]);
     return r;
 }
 
-int seat_init(struct seat *seat, struct storm *storm, const char *server, const char *pki,
+int seat_init(struct seat *seat, struct storm *storm, unsigned number, const char *pki,
               struct cr_error *err)
 {
     size_t words = storm->plan->chunk_count / WORD_BITS + 1;
@@ -51,7 +70,7 @@ int seat_init(struct seat *seat, struct storm *storm, const char *server, const 
     seat->busy = cr_calloc(words, sizeof(unsigned long));
     if (seat->have == NULL || seat->busy == NULL)
         return cr_error_errno(err, -ENOMEM, "make a seat");
-    return store_make(seat, server, pki, err);
+    return store_make(seat, number, pki, err);
 }
 
 void seat_done(struct seat *seat)
@@ -76,7 +95,7 @@ void seat_interrupt(struct seat *seat)
     pthread_cond_broadcast(&seat->news);
     pthread_mutex_unlock(&seat->mutex);
     if (seat->server != NULL)
-        cr_https_interrupt(seat->server);
+        cr_several_interrupt(seat->server);
     if (seat->peer != NULL)
         peer_interrupt(seat->peer);
 }
@@ -191,8 +210,7 @@ static int wanted_fetch(struct wanted *wanted)
                                    wanted->err);
     for (size_t i = 0; r == 0 && i < wanted->chunk_count; i++)
         if (!wanted->chunks[i].came)
-            r = cr_error_set(wanted->err, -EIO, "server '%s' kept silent about a chunk",
-                             seat->store->uri);
+            r = cr_error_set(wanted->err, -EIO, "the servers kept silent about a chunk");
     return r;
 }
 

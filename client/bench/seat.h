@@ -24,7 +24,7 @@ struct peer;
 
 struct seat {
     struct storm *storm;
-    struct cr_store *server, *store; /* store = the server behind the line */
+    struct cr_store *server, *store; /* server = all of them; store = that behind the line */
     struct peer *peer;               /* NULL = it knows no others */
 
     pthread_mutex_t mutex; /* guards what follows */
@@ -40,9 +40,9 @@ struct seat {
     struct cr_error err;
 };
 
-/* Prepare a seat that asks `server`, with the certificate in folder `pki` (NULL = none). Wants
- * seat_done in either case. */
-int seat_init(struct seat *seat, struct storm *storm, const char *server, const char *pki,
+/* Prepare seat `number` with the certificate in folder `pki` (NULL = none). Wants seat_done in
+ * either case. */
+int seat_init(struct seat *seat, struct storm *storm, unsigned number, const char *pki,
               struct cr_error *err);
 void seat_done(struct seat *seat);
 

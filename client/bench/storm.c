@@ -75,8 +75,7 @@ static int plan_ask(struct room *room, struct cr_error *err)
     if (r < 0)
         return r;
     room->storm.plan = &room->plan;
-    r = seat_init(&first, &room->storm, options->servers[0],
-                  identities_folder(&room->identities, 0), err);
+    r = seat_init(&first, &room->storm, 0, identities_folder(&room->identities, 0), err);
     if (r == 0)
         r = plan_make(&room->plan, options->trace, first.server, &ref, err);
     seat_done(&first);
@@ -104,8 +103,8 @@ static int room_prepare(struct room *room, struct cr_error *err)
         proof_init(&room->storm.proof, &room->plan, options->verify, options->peers) < 0)
         return cr_error_errno(err, -ENOMEM, "make %u seats", options->seats);
     for (unsigned i = 0; r == 0 && i < options->seats; i++)
-        r = seat_init(&room->seats[i], &room->storm, options->servers[i % options->server_count],
-                      identities_folder(&room->identities, i), err);
+        r = seat_init(&room->seats[i], &room->storm, i, identities_folder(&room->identities, i),
+                      err);
     figures_ask(&room->figures); /* what the preparation cost is not the storm's */
     room->figures.sum = (struct server_sample){0};
     return r;

@@ -14,6 +14,7 @@ from rows_nbd import NbdRows
 from rows_rados import RadosRows
 from rows_seat import SeatRows
 from rows_store import StoreRows
+from rows_storm import StormRows
 from rows_tls import TlsRows
 
 ROWS = {
@@ -27,6 +28,7 @@ ROWS = {
     "seat": lambda bench, table: SeatRows(bench).add(table),
     "tls": lambda bench, table: TlsRows(bench).add(table),
     "gc": lambda bench, table: GcRows(bench).add(table),
+    "storm": lambda bench, table: StormRows(bench).add(table),
     "memory": lambda bench, table: MemoryRows(bench).add(table),
 }
 

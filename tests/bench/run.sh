@@ -1,6 +1,6 @@
 #!/bin/bash
 # Measure Carrel against its peers, side by side in one run (`make bench`).
-#   BUILD=... run.sh [ROW ...]    rows: import commit export delta nbd rados cache seat tls gc memory (default: all)
+#   BUILD=... run.sh [ROW ...]    rows: import commit export delta nbd rados cache seat tls gc storm memory (default: all)
 # BENCH_ROUNDS (3) repeats the short measurements, BENCH_LONG_ROUNDS (1) those of minutes;
 # CORPUS_MIB (4096) sets the size of the disk.
 set -euo pipefail
