@@ -30,10 +30,10 @@ struct cr_copy_stat {
 
 /*
  * Copy all images of `from` into `to` (writable). Numbers, times, channels, history, records,
- * hot lists and trust metadata come along; deltas do not. A head is copied byte by byte, unless versions were
- * left out of it or kept in it (without `mirror`). An image whose head in `to` is not an older
- * state of the source's is refused with -EEXIST, and named; the others are copied first. So are
- * they when `to` has signed metadata of its own; a newer timestamp there stays. A version
+ * hot lists and trust metadata come along; deltas do not. A head is copied byte by byte, unless
+ * versions were left out of it or kept in it (without `mirror`). An image whose head in `to` is not
+ * an older state of the source's is refused with -EEXIST, and named; the others are copied first.
+ * So are they when `to` has signed metadata of its own; a newer timestamp there stays. A version
  * whose content cannot be read is left out, and the result is then the error of the first one.
  * `ret_stat` is set in any case.
  */

@@ -25,7 +25,7 @@ struct options {
     unsigned drain_s;
     bool make_deltas, boots;
     unsigned peer_bits_4, peer_bits_6; /* of addresses that are one subnet */
-    const char *seats, *reports; /* folders; NULL = none */
+    const char *seats, *reports;       /* folders; NULL = none */
     bool help, version;
 };
 
