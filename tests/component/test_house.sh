@@ -21,9 +21,11 @@ make -C "$root" -o all VARIANT="${BUILD##*/}" install DESTDIR="$work/dest" PREFI
 diff - installed <<'LIST' || fail "other files are installed than those named here"
 755 usr/bin/carrel
 755 usr/bin/carrel-agent
+755 usr/bin/carrel-bench
 755 usr/bin/carrel-blockd
 755 usr/bin/carrel-cache
 755 usr/bin/carrel-chunkd
+755 usr/bin/carrel-courier
 755 usr/bin/carrel-signer
 755 usr/bin/carrel-sync
 755 usr/bin/carrel-syncd
@@ -42,6 +44,7 @@ diff - installed <<'LIST' || fail "other files are installed than those named he
 644 usr/lib/systemd/system/carrel-update@.timer
 644 usr/share/bash-completion/completions/carrel
 644 usr/share/man/man1/carrel-agent.1
+644 usr/share/man/man1/carrel-bench.1
 644 usr/share/man/man1/carrel-cache.1
 644 usr/share/man/man1/carrel-sync.1
 644 usr/share/man/man1/carrel.1
@@ -49,6 +52,7 @@ diff - installed <<'LIST' || fail "other files are installed than those named he
 644 usr/share/man/man5/carrel-recipe.5
 644 usr/share/man/man8/carrel-blockd.8
 644 usr/share/man/man8/carrel-chunkd.8
+644 usr/share/man/man8/carrel-courier.8
 644 usr/share/man/man8/carrel-signer.8
 644 usr/share/man/man8/carrel-syncd.8
 LIST
