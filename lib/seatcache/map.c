@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#define MAGIC "CRSEATM1"
+static const uint8_t magic[8] = "CRSEATM1";
 
 /* Where the fields of a slot are. */
 enum {
@@ -62,7 +62,7 @@ void cr_map_format(const struct cr_map *map, const uint8_t *bits, uint8_t *out)
     size_t bits_bytes = cr_map_bits_bytes(map->disk_bytes);
     struct cr_id sum;
     memset(out, 0, slot_bytes);
-    memcpy(out + AT_MAGIC, MAGIC, strlen(MAGIC));
+    memcpy(out + AT_MAGIC, magic, sizeof(magic));
     cr_put_le64(out + AT_GENERATION, map->generation);
     memcpy(out + AT_ROOT, map->root.bytes, sizeof(map->root.bytes));
     cr_put_le64(out + AT_DISK_BYTES, map->disk_bytes);
@@ -112,7 +112,7 @@ int cr_map_parse(const uint8_t *data, size_t len, struct cr_map *ret_map, const 
                  struct cr_error *err)
 {
     struct cr_id sum;
-    if (len < CR_MAP_PAGE_BYTES || memcmp(data + AT_MAGIC, MAGIC, strlen(MAGIC)) != 0)
+    if (len < CR_MAP_PAGE_BYTES || memcmp(data + AT_MAGIC, magic, sizeof(magic)) != 0)
         return cr_error_set(err, -EBADMSG, "it is no slot of a map");
     struct cr_map map = {
         .generation = cr_get_le64(data + AT_GENERATION),

@@ -117,17 +117,27 @@ struct line {
     uint64_t entries, ms, chunks;
 };
 
+static bool line_parse(const char *text, struct line *line)
+{
+    uint64_t *const numbers[] = {&line->entries, &line->ms, &line->chunks};
+    for (size_t i = 0; i < CR_ARRAY_LEN(numbers); i++) {
+        if (cr_u64_take(&text, UINT64_MAX, numbers[i]) < 0)
+            return false;
+        text += *text == ' ';
+    }
+    return true;
+}
+
 /* How many chunks were filled KEPT_MS before a cut after `entries`. */
 static uint64_t must_have(const char *path, uint64_t entries)
 {
     CLEANUP_FCLOSE FILE *told = fopen(path, "re");
-    struct line lines[4096], line;
+    struct line lines[4096];
+    char text[128];
     size_t count = 0;
     uint64_t must = 0, cut_ms = 0;
-    while (told != NULL && count < CR_ARRAY_LEN(lines) &&
-           fscanf(told, "%" SCNu64 " %" SCNu64 " %" SCNu64, &line.entries, &line.ms,
-                  &line.chunks) == 3)
-        lines[count++] = line;
+    while (told != NULL && count < CR_ARRAY_LEN(lines) && fgets(text, sizeof(text), told) != NULL)
+        count += line_parse(text, &lines[count]);
     for (size_t i = 0; i < count && lines[i].entries <= entries; i++)
         cut_ms = lines[i].ms;
     for (size_t i = 0; i < count && lines[i].ms + KEPT_MS <= cut_ms; i++)
