@@ -9,7 +9,6 @@
 #include "lib/seatcache/objects.h"
 
 #include <errno.h>
-#include <fcntl.h>
 
 struct checker {
     struct cr_chunkfile file;
@@ -32,14 +31,6 @@ static void checker_done(struct checker *checker)
     free(checker->bits);
     free(checker->plain);
     free(checker->ids);
-}
-
-static int punch(const struct checker *checker, uint64_t index)
-{
-    return fallocate(checker->file.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                     (off_t)(index << CR_CHUNK_SHIFT), CR_CHUNK_BYTES) < 0
-               ? -errno
-               : 0;
 }
 
 /* --- chunks ------------------------------------------------------------------------------------
@@ -69,7 +60,7 @@ static int check_data(struct checker *checker, uint64_t index, const struct cr_i
     case CR_FOUND_SOMETHING_ELSE:
         check->wrong++;
         check->lost += told;
-        return checker->bits != NULL ? punch(checker, index) : 0;
+        return checker->bits != NULL ? cr_chunkfile_punch(checker->file.fd, index, index + 1) : 0;
     }
     return 0;
 }
@@ -89,7 +80,7 @@ static int check_holes(struct checker *checker, uint64_t index, uint64_t end)
             cr_is_zero(checker->plain, len);
         checker->check.dirty_holes += !clean;
         if (!clean && checker->bits != NULL)
-            r = punch(checker, index);
+            r = cr_chunkfile_punch(checker->file.fd, index, index + 1);
         index++;
     }
     return r;

@@ -126,3 +126,11 @@ int cr_chunkfile_keep(const struct cr_chunkfile *file, uint64_t index, const uin
     return cr_pwrite_full(file->fd, plain, cr_chunk_bytes(file->disk_bytes, index),
                           index << CR_CHUNK_SHIFT);
 }
+
+int cr_chunkfile_punch(int fd, uint64_t first, uint64_t end)
+{
+    return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                     (off_t)(first << CR_CHUNK_SHIFT), (off_t)((end - first) << CR_CHUNK_SHIFT)) < 0
+               ? -errno
+               : 0;
+}

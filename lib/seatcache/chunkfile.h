@@ -44,3 +44,6 @@ enum cr_chunkfile_found cr_chunkfile_read(const struct cr_chunkfile *file, uint6
 
 /* Write the verified bytes of chunk `index`. Returns 0 or -errno. */
 int cr_chunkfile_keep(const struct cr_chunkfile *file, uint64_t index, const uint8_t *plain);
+
+/* Make the chunks from `first` up to `end` of the file `fd` a hole. Returns 0 or -errno. */
+int cr_chunkfile_punch(int fd, uint64_t first, uint64_t end);

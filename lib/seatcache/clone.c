@@ -146,12 +146,8 @@ static int punch(int fd, uint64_t first, uint64_t end)
 {
     off_t from = (off_t)(first << CR_CHUNK_SHIFT), to = (off_t)(end << CR_CHUNK_SHIFT);
     off_t data = lseek(fd, from, SEEK_DATA);
-    if (data < 0 && errno == ENXIO)
-        return 0;
-    if (data >= to)
-        return 0;
-    return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, from, to - from) < 0 ? -errno
-                                                                                          : 0;
+    bool nothing = data < 0 ? errno == ENXIO : data >= to;
+    return nothing ? 0 : cr_chunkfile_punch(fd, first, end);
 }
 
 static int punch_rest(const struct clone *clone, int fd)

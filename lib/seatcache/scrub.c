@@ -110,8 +110,7 @@ static uint64_t check_holes(struct cr_scrub *scrub, uint64_t index, uint64_t end
     if (cr_pread_full(fd, scrub->scratch, bytes, from) < 0 || cr_is_zero(scrub->scratch, bytes))
         return index + 1;
     atomic_fetch_add(&scrub->wrong, 1);
-    if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)from, CR_CHUNK_BYTES) <
-        0) {
+    if (cr_chunkfile_punch(fd, index, index + 1) < 0) {
         memset(scrub->scratch, 0, bytes);
         (void)cr_pwrite_full(fd, scrub->scratch, bytes, from);
     }

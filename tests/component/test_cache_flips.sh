@@ -6,21 +6,11 @@
 set -euo pipefail
 . "$PWD/tests/harness/lib.sh"
 . "${OLDPWD}/tests/harness/nbd.sh"
-root=$OLDPWD
+. "${OLDPWD}/tests/harness/mutant.sh"
 scrubbed=200
 [ -z "${CHECK_LONG:-}" ] || scrubbed=10000
 
 make_store 16
-mutant() { # NAME FILE SED: seatflip with one fault in FILE of the library
-    sed -E "$3" "$root/$2" >"$1.c"
-    ! cmp -s "$1.c" "$root/$2" || fail "the fault '$1' changes nothing"
-    # shellcheck disable=SC2046  # several words each
-    gcc -std=gnu17 -O1 -pthread -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I"$root" \
-        -include "$root/lib/base/banned.h" -o "$1" "$BUILD/tests/harness/seatflip.o" \
-        "$1.c" "$BUILD/libcarrel.a" -Wl,--as-needed \
-        $(pkg-config --libs $(sed -n 's/^PKGS_LIB := //p' "$root/deps.mk")) \
-        $(pkg-config --libs p11-kit-1 2>/dev/null) -ldl
-}
 mkdir read scrub map
 flip() { # WAY FLIPS
     "$BUILD/harness/seatflip" "$1" "$store" "$1" "$disk" "$2" || fail "flips and '$1'"
@@ -28,11 +18,11 @@ flip() { # WAY FLIPS
 flip read 10000
 flip map 10000
 flip scrub $scrubbed
-mutant ids-not-compared lib/seatcache/chunkfile.c \
+mutant ids-not-compared seatflip lib/seatcache/chunkfile.c \
     's/return cr_id_equal\(&found, id\) \?/return true || cr_id_equal(\&found, id) ?/'
-mutant sum-not-compared lib/seatcache/map.c \
+mutant sum-not-compared seatflip lib/seatcache/map.c \
     's/memcmp\(sum.bytes, data \+ AT_SUM, sizeof\(sum.bytes\)\) != 0/false/; s/cr_bits_count\(bits, bits_bytes\) != map->present_chunks/false/'
-mutant scrub-does-not-mend lib/seatcache/scrub.c \
+mutant scrub-does-not-mend seatflip lib/seatcache/scrub.c \
     's/^    \(void\)cr_window_read\(.*$/    (void)bytes, (void)index, (void)done;/'
 for fault in ids-not-compared:read ids-not-compared:scrub sum-not-compared:map scrub-does-not-mend:scrub; do
     mkdir "m-$fault"

@@ -6,6 +6,7 @@
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 . "$root/tests/harness/lib.sh"
+. "$root/tests/harness/mutant.sh"
 export powerloss=$root/tests/harness/powerloss.py
 bytes=$((32 * 1024 * 1024))
 
@@ -59,31 +60,19 @@ fill() { # FOLDER PROGRAM
     umount "$1/m"
 }
 
-# A program with one fault: SED changes FILE of the library, and must change it.
-mutant() { # NAME FILE SED
-    mkdir -p "$1"
-    sed -E "$3" "$root/$2" >"$1/mutant.c"
-    ! cmp -s "$1/mutant.c" "$root/$2" || fail "the fault '$1' changes nothing"
-    # shellcheck disable=SC2046  # several words each
-    gcc -std=gnu17 -O1 -pthread -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I"$root" \
-        -include "$root/lib/base/banned.h" -o "$1/seatfill" "$BUILD/tests/harness/seatfill.o" \
-        "$1/mutant.c" "$BUILD/libcarrel.a" -Wl,--as-needed \
-        $(pkg-config --libs $(sed -n 's/^PKGS_LIB := //p' "$root/deps.mk")) \
-        $(pkg-config --libs p11-kit-1 2>/dev/null) -ldl
-}
-mutant no-data-sync lib/seatcache/keeper.c 's/any && fdatasync\(keeper->file->fd\) < 0/false/'
-mutant no-slot-sync lib/seatcache/mapfile.c 's/r == 0 && fdatasync\(file->fd\) < 0/false/'
-mutant both-slots lib/seatcache/mapfile.c \
+folders=(whole no-data-sync no-slot-sync both-slots bit-before-data bits-of-later-data)
+mkdir "${folders[@]}"
+mutant no-data-sync/seatfill seatfill lib/seatcache/keeper.c 's/any && fdatasync\(keeper->file->fd\) < 0/false/'
+mutant no-slot-sync/seatfill seatfill lib/seatcache/mapfile.c 's/r == 0 && fdatasync\(file->fd\) < 0/false/'
+mutant both-slots/seatfill seatfill lib/seatcache/mapfile.c \
     's/^    if \(r == 0 && fdatasync\(file->fd\) < 0\)/    (void)cr_pwrite_full(file->fd, file->slot, file->slot_bytes, (1 - file->next_slot) * (uint64_t)file->slot_bytes);\n&/'
-mutant bit-before-data lib/seatcache/keeper.c \
+mutant bit-before-data/seatfill seatfill lib/seatcache/keeper.c \
     's/^    int r = any \&\& fdatasync/    for (size_t i = 0; i < keeper->bits_bytes; i++)\n        keeper->durable[i] |= keeper->syncing[i];\n    (void)slot_write(keeper);\n&/; s/^static bool bits_any/static int slot_write(struct cr_keeper *keeper);\n&/'
-mutant bits-of-later-data lib/seatcache/keeper.c \
+mutant bits-of-later-data/seatfill seatfill lib/seatcache/keeper.c \
     's/durable\[i\] \|= keeper->syncing\[i\];/durable[i] |= keeper->syncing[i] | keeper->written[i];/'
-mkdir whole
 cp "$BUILD/harness/seatfill" whole/seatfill
 
 # All at once: they mostly wait.
-folders=(whole no-data-sync no-slot-sync both-slots bit-before-data bits-of-later-data)
 pids=()
 for folder in "${folders[@]}"; do logged_start "$folder"; done
 for folder in "${folders[@]}"; do
