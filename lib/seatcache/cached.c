@@ -28,6 +28,8 @@ static int by_last_use(const void *left, const void *right)
     const struct cr_cached *a = left, *b = right;
     if (a->map.used_s != b->map.used_s)
         return a->map.used_s < b->map.used_s ? -1 : 1;
+    if (a->map.number != b->map.number)
+        return a->map.number < b->map.number ? -1 : 1;
     return memcmp(&a->root, &b->root, sizeof(a->root));
 }
 
