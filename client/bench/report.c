@@ -32,7 +32,8 @@ static double percentile(const uint64_t *sorted, unsigned count, unsigned percen
 {
     if (count == 0)
         return 0;
-    return (double)sorted[((uint64_t)count * percent + 99) / 100 - 1] / 1e6;
+    uint64_t rank = ((uint64_t)count * percent + 99) / 100;
+    return (double)sorted[rank - 1] / 1e6;
 }
 
 static int totals_make(const struct outcome *outcome, struct totals *totals)
