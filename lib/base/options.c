@@ -24,7 +24,7 @@ static int amount_store(const struct cr_option *option, const char *text, uint64
     uint64_t value = 0;
     if (amounts[option->kind].parse(text, option->max, &value) < 0 || value < option->min)
         return cr_error_set(err, -EINVAL,
-                            "'--%s %.100s' is no %s from %" PRIu64 " to %" PRIu64 "; write %s",
+                            "'--%s %.100s' is not a %s from %" PRIu64 " to %" PRIu64 "; write %s",
                             option->name, text, amounts[option->kind].is_no, option->min,
                             option->max, amounts[option->kind].such_as);
     *field = value;

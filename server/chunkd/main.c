@@ -24,7 +24,7 @@ struct program {
     struct options options;
     struct server server;
     struct service *service, *metrics;
-    struct cr_listener listeners[LISTEN_MAX + 1]; /* the last one, if any, is for metrics */
+    struct cr_listener listeners[CR_OPTION_LIST_MAX + 1]; /* the last one, if any, is for metrics */
     unsigned listener_count;
     bool has_metrics;
     struct cr_tls_files files;
@@ -63,9 +63,9 @@ static void descriptors_raise(unsigned connections)
 static int listeners_open(struct program *program, struct cr_error *err)
 {
     const struct options *options = &program->options;
-    for (unsigned i = 0; i < options->listen_count; i++) {
+    for (unsigned i = 0; i < options->listen.count; i++) {
         struct cr_listener *listener = &program->listeners[program->listener_count];
-        int r = cr_listener_open(options->listen[i], listener, err);
+        int r = cr_listener_open(options->listen.texts[i], listener, err);
         if (r < 0)
             return r;
         program->listener_count++;
@@ -73,7 +73,7 @@ static int listeners_open(struct program *program, struct cr_error *err)
             return cr_error_set(err, -EPERM,
                                 "listen on '%s': '--no-tls' is for loopback addresses only; use "
                                 "127.0.0.1 or [::1], or give certificates with '--pki DIR'",
-                                options->listen[i]);
+                                options->listen.texts[i]);
     }
     if (options->metrics_listen == NULL)
         return 0;
@@ -120,8 +120,8 @@ static int server_start(struct program *program, struct cr_error *err)
     if (r < 0)
         return r;
     const struct cr_tracker_options tracker = {
-        .subnet_bits_4 = options->peer_bits_4,
-        .subnet_bits_6 = options->peer_bits_6,
+        .subnet_bits_4 = (unsigned)options->peer_bits_4,
+        .subnet_bits_6 = (unsigned)options->peer_bits_6,
     };
     r = peers_new(&tracker, &server->peers, err);
     if (r < 0)
@@ -129,9 +129,10 @@ static int server_start(struct program *program, struct cr_error *err)
     server->idle_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (server->idle_fd < 0)
         return cr_error_errno(err, -errno, "make an event descriptor");
-    unsigned readers = 2 * options->threads > READERS_MIN ? 2 * options->threads : READERS_MIN;
+    unsigned threads = (unsigned)options->threads;
+    unsigned readers = 2 * threads > READERS_MIN ? 2 * threads : READERS_MIN;
     /* A connection has one request at a reader at most, so the queue never makes anyone wait. */
-    r = cr_pool_new(readers, options->connections + options->threads, &server->readers);
+    r = cr_pool_new(readers, (unsigned)options->connections + threads, &server->readers);
     return r < 0 ? cr_error_errno(err, r, "start %u threads", readers) : 0;
 }
 
@@ -139,8 +140,8 @@ static int services_start(struct program *program, struct cr_error *err)
 {
     const struct options *options = &program->options;
     struct service_options main_options = {
-        .threads = options->threads,
-        .connections = options->connections,
+        .threads = (unsigned)options->threads,
+        .connections = (unsigned)options->connections,
         .files = options->no_tls ? NULL : &program->files,
     };
     struct service_options metrics_options = {
@@ -166,7 +167,7 @@ static int program_start(struct program *program, struct cr_error *err)
         r = server_start(program, err);
     if (r < 0)
         return r;
-    descriptors_raise(options->connections);
+    descriptors_raise((unsigned)options->connections);
     r = services_start(program, err);
     if (r < 0)
         return r;
@@ -207,7 +208,7 @@ static struct service *service_of(struct program *program, unsigned listener)
 static void serve(struct program *program)
 {
     static struct log_limit shortage_limit;
-    struct pollfd fds[LISTEN_MAX + 2];
+    struct pollfd fds[CR_OPTION_LIST_MAX + 2];
     bool short_of = false;
     for (;;) {
         unsigned count = 0;
@@ -262,7 +263,7 @@ static unsigned idle_wait(struct program *program, uint64_t end)
 static unsigned drain(struct program *program)
 {
     struct server *server = &program->server;
-    uint64_t end = now_ms() + (uint64_t)program->options.drain_s * 1000;
+    uint64_t end = now_ms() + program->options.drain_s * 1000;
     atomic_store(&server->draining, true);
     for (unsigned i = 0; i < program->listener_count; i++)
         if (!program->has_metrics || i != program->listener_count - 1)

@@ -2,29 +2,23 @@
 /* The command line. The table in options.c is --help; a test compares the manual page with it. */
 #pragma once
 
-#include "lib/base/error.h"
-
-#include <stdbool.h>
-#include <stdint.h>
-
-#define LISTEN_MAX 16
+#include "lib/base/options.h"
 
 struct options {
-    const char *store;              /* URI */
-    const char *listen[LISTEN_MAX]; /* ADDR:PORT */
-    unsigned listen_count;
-    const char *metrics_listen; /* ADDR:PORT or NULL */
-    const char *pki;            /* folder, or NULL with no_tls */
+    const char *store;            /* URI */
+    struct cr_option_list listen; /* ADDR:PORT */
+    const char *metrics_listen;   /* ADDR:PORT or NULL */
+    const char *pki;              /* folder, or NULL with no_tls */
     bool no_tls;
     uint64_t cache_bytes;
     uint64_t pack_cache_bytes;     /* CR_PACKCACHE_USUAL when not said */
     const char *pack_cache_folder; /* NULL = none */
     uint64_t pack_cache_folder_bytes;
-    unsigned threads;
-    unsigned connections;
-    unsigned drain_s;
+    uint64_t threads;
+    uint64_t connections;
+    uint64_t drain_s;
     bool make_deltas, boots;
-    unsigned peer_bits_4, peer_bits_6; /* of addresses that are one subnet */
+    uint64_t peer_bits_4, peer_bits_6; /* of addresses that are one subnet */
     const char *seats, *reports;       /* folders; NULL = none */
     bool help, version;
 };

@@ -23,8 +23,8 @@ struct program {
     struct options options;
     struct syncd syncd;
     struct cr_tls_files files;
-    struct cr_listener listeners[LISTEN_MAX];
-    struct service *services[LISTEN_MAX];
+    struct cr_listener listeners[CR_OPTION_LIST_MAX];
+    struct service *services[CR_OPTION_LIST_MAX];
     unsigned service_count;
     int signal_fd;
 };
@@ -76,7 +76,7 @@ static int listener_start(struct program *program, unsigned index, struct cr_err
 {
     const struct options *options = &program->options;
     struct cr_listener *listener = &program->listeners[index];
-    int r = cr_listener_open(options->listen[index], listener, err);
+    int r = cr_listener_open(options->listen.texts[index], listener, err);
     if (r < 0)
         return r;
     if (options->no_tls && !listener->loopback) {
@@ -84,10 +84,10 @@ static int listener_start(struct program *program, unsigned index, struct cr_err
         return cr_error_set(err, -EPERM,
                             "listen on '%s': '--no-tls' is for loopback addresses only; use "
                             "127.0.0.1 or [::1], or give certificates with '--pki DIR'",
-                            options->listen[index]);
+                            options->listen.texts[index]);
     }
     struct service_options service = {
-        .connections = options->connections,
+        .connections = (unsigned)options->connections,
         .files = options->no_tls ? NULL : &program->files,
         .plain = {.name = "local", .may_capture = true},
     };
@@ -108,7 +108,7 @@ static int program_start(struct program *program, struct cr_error *err)
         r = cr_tls_files_read(program->options.pki, CR_CERT_SERVER, &program->files, err);
     if (r == 0)
         r = stores_open(program, err);
-    for (unsigned i = 0; i < program->options.listen_count && r == 0; i++)
+    for (unsigned i = 0; i < program->options.listen.count && r == 0; i++)
         r = listener_start(program, i, err);
     fflush(stdout);
     return r;
@@ -128,7 +128,7 @@ static void serve(struct program *program)
 static unsigned drain(struct program *program)
 {
     struct pollfd again = {.fd = program->signal_fd, .events = POLLIN};
-    uint64_t looks = (uint64_t)program->options.drain_s * 1000 / IDLE_LOOK_MS;
+    uint64_t looks = program->options.drain_s * 1000 / IDLE_LOOK_MS;
     atomic_store(&program->syncd.draining, true);
     for (unsigned i = 0; i < program->service_count; i++)
         service_quiesce(program->services[i]);

@@ -2,22 +2,17 @@
 /* The command line. The table in options.c is --help; a test compares the manual page with it. */
 #pragma once
 
-#include "lib/base/error.h"
-
-#include <stdbool.h>
-
-#define LISTEN_MAX 16
+#include "lib/base/options.h"
 
 struct options {
-    const char *images;      /* URI of the store that captures go to, or NULL */
-    const char *private_dir; /* folder of private overlays, or NULL */
-    const char *key_file;    /* of the key that wraps their keys */
-    const char *listen[LISTEN_MAX];
-    unsigned listen_count;
-    const char *pki; /* folder, or NULL with no_tls */
+    const char *images;           /* URI of the store that captures go to, or NULL */
+    const char *private_dir;      /* folder of private overlays, or NULL */
+    const char *key_file;         /* of the key that wraps their keys */
+    struct cr_option_list listen; /* ADDR:PORT */
+    const char *pki;              /* folder, or NULL with no_tls */
     bool no_tls;
-    unsigned connections;
-    unsigned drain_s;
+    uint64_t connections;
+    uint64_t drain_s;
     bool help, version;
 };
 
