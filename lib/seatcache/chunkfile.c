@@ -112,7 +112,12 @@ enum cr_chunkfile_found cr_chunkfile_read(const struct cr_chunkfile *file, uint6
                                           const struct cr_id *id, uint8_t *plain)
 {
     uint32_t len = cr_chunk_bytes(file->disk_bytes, index);
+    off_t offset = (off_t)(index << CR_CHUNK_SHIFT);
     struct cr_id found;
+    /* Where nothing was ever written, 64 KiB of zeros need not be copied to find that out. */
+    off_t data = lseek(file->fd, offset, SEEK_DATA);
+    if (data >= offset + (off_t)len || (data < 0 && errno == ENXIO))
+        return CR_FOUND_NOTHING;
     if (cr_pread_full(file->fd, plain, len, index << CR_CHUNK_SHIFT) < 0)
         return CR_FOUND_SOMETHING_ELSE;
     if (cr_is_zero(plain, len))
