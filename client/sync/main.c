@@ -110,7 +110,7 @@ static int command_capture(const struct options *options, struct cr_error *err)
         .name = common.as.name,
         .base = options->base,
         .message = options->message,
-        .threads = options->threads,
+        .threads = (unsigned)options->threads,
         .stop = stop_check,
     };
     r = cr_capture_run(&capture, &result, err);
@@ -165,7 +165,7 @@ static int private_run(const struct options *options, bool push, struct cr_error
         .base = options->base,
         .backing = options->backing,
         .branch = options->branch,
-        .threads = options->threads,
+        .threads = (unsigned)options->threads,
         .stop = stop_check,
     };
     r = push ? cr_private_push(&what, &result, err) : cr_private_pull(&what, &result, err);

@@ -2,48 +2,42 @@
 #include "client/sync/options.h"
 
 #include "lib/base/mem.h"
-#include "lib/base/num.h"
+#include "lib/base/options.h"
 #include "lib/base/work.h"
 #include "lib/net/uri_add.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stddef.h>
 #include <string.h>
 
-enum kind { TEXT, FLAG, VERSION, THREADS };
+#define FIELD(name) offsetof(struct options, name)
 
-static const struct setting {
-    const char *name, *argument; /* argument NULL = a flag */
-    enum kind kind;
-    size_t offset; /* of the field in struct options */
-    const char *help;
-} settings[] = {
-    {"server", "URL", TEXT, offsetof(struct options, server),
+static const struct cr_option table[] = {
+    {"server", "URL", CR_OPTION_TEXT, FIELD(server), 0, 0, true,
      "carrel-chunkd, where the version below the overlay is read"},
-    {"sync", "URL", TEXT, offsetof(struct options, sync_server),
+    {"sync", "URL", CR_OPTION_TEXT, FIELD(sync_server), 0, 0, true,
      "carrel-syncd, which takes what is sent"},
-    {"pki", "DIR", TEXT, offsetof(struct options, pki),
+    {"pki", "DIR", CR_OPTION_TEXT, FIELD(pki), 0, 0, false,
      "ca.pem, client.pem and client-key.pem for both"},
-    {"as", "NAME", TEXT, offsetof(struct options, as),
+    {"as", "NAME", CR_OPTION_TEXT, FIELD(as), 0, 0, false,
      "the image that gets the new version; the owner's name of the overlay"},
-    {"base", "NAME@N", VERSION, offsetof(struct options, base),
+    {"base", "NAME@N", CR_OPTION_TEXT, FIELD(base_text), 0, 0, false,
      "the version below the overlay, where the overlay does not say it"},
-    {"backing", "URI", TEXT, offsetof(struct options, backing),
+    {"backing", "URI", CR_OPTION_TEXT, FIELD(backing), 0, 0, false,
      "what a fetched overlay calls the image below it (nbd://localhost/NAME@N)"},
-    {"branch", NULL, FLAG, offsetof(struct options, branch),
+    {"branch", NULL, CR_OPTION_FLAG, FIELD(branch), 0, 0, false,
      "fetch what was sent by who was not in charge"},
-    {"message", "TEXT", TEXT, offsetof(struct options, message), "what is new, for the history"},
-    {"patience", "SECONDS", TEXT, offsetof(struct options, patience),
+    {"message", "TEXT", CR_OPTION_TEXT, FIELD(message), 0, 0, false,
+     "what is new, for the history"},
+    {"patience", "SECONDS", CR_OPTION_TEXT, FIELD(patience), 0, 0, false,
      "how long a server that does not answer is asked again (30)"},
-    {"threads", "N", THREADS, offsetof(struct options, threads),
+    {"threads", "N", CR_OPTION_NUMBER, FIELD(threads), 1, CR_WORK_THREADS_MAX, false,
      "threads that read and compress (2)"},
-    {"json", NULL, FLAG, offsetof(struct options, json), "print the result as a JSON object"},
-    {"help", NULL, FLAG, offsetof(struct options, help), "print this and end"},
-    {"version", NULL, FLAG, offsetof(struct options, version), "print the version and end"},
+    {"json", NULL, CR_OPTION_FLAG, FIELD(json), 0, 0, false, "print the result as a JSON object"},
+    {"help", NULL, CR_OPTION_FLAG, FIELD(help), 0, 0, false, "print this and end"},
+    {"version", NULL, CR_OPTION_FLAG, FIELD(version), 0, 0, false, "print the version and end"},
+    {0},
 };
-
-#define SETTINGS CR_ARRAY_LEN(settings)
 
 void options_help(void)
 {
@@ -55,86 +49,49 @@ void options_help(void)
         printf("  %-22s %s\n", left, command->summary);
     }
     printf("\n");
-    for (size_t i = 0; i < SETTINGS; i++) {
-        char left[64];
-        snprintf(left, sizeof(left), "--%s%s%s", settings[i].name, settings[i].argument ? " " : "",
-                 settings[i].argument ? settings[i].argument : "");
-        printf("  %-22s %s\n", left, settings[i].help);
-    }
+    cr_options_help(table);
 }
 
-static int setting_store(const struct setting *setting, const char *text, struct options *options,
-                         struct cr_error *err)
+static int base_parse(struct options *options, struct cr_error *err)
 {
-    char *field = (char *)options + setting->offset;
-    uint64_t number;
-    int r;
-    switch (setting->kind) {
-    case TEXT:
-        memcpy(field, &text, sizeof(text));
+    if (options->base_text == NULL)
         return 0;
-    case FLAG:
-        *(bool *)field = true;
-        return 0;
-    case VERSION:
-        r = cr_ref_parse(text, &options->base, err);
-        if (r == 0 && options->base.number == 0)
-            return cr_error_set(err, -EINVAL, "'--%s %.100s' names no version; write NAME@N",
-                                setting->name, text);
-        return r;
-    case THREADS:
-        break;
-    }
-    if (cr_u64_parse(text, CR_WORK_THREADS_MAX, &number) < 0 || number == 0)
-        return cr_error_set(err, -EINVAL, "'--%s %.100s' is not a number from 1 to %u",
-                            setting->name, text, CR_WORK_THREADS_MAX);
-    options->threads = (unsigned)number;
-    return 0;
+    int r = cr_ref_parse(options->base_text, &options->base, err);
+    if (r == 0 && options->base.number == 0)
+        return cr_error_set(err, -EINVAL, "'--base %.100s' names no version; write NAME@N",
+                            options->base_text);
+    return r;
 }
 
-static int command_find(int argc, char **argv, struct options *options, struct cr_error *err)
+static int command_find(int count, char **words, struct options *options, struct cr_error *err)
 {
-    if (optind >= argc)
+    if (count == 0)
         return cr_error_set(err, -EINVAL, "no command; see carrel-sync --help");
     for (const struct command *command = commands; command->name != NULL; command++)
-        if (strcmp(command->name, argv[optind]) == 0)
+        if (strcmp(command->name, words[0]) == 0)
             options->command = command;
     if (options->command == NULL)
         return cr_error_set(err, -EINVAL, "unknown command '%.100s'; see carrel-sync --help",
-                            argv[optind]);
-    if (optind + 2 != argc)
+                            words[0]);
+    if (count != 2)
         return cr_error_set(err, -EINVAL, "'%s' takes one %s; see carrel-sync --help",
                             options->command->name, options->command->file);
-    options->file = argv[optind + 1];
-    if (options->server == NULL || options->sync_server == NULL)
-        return cr_error_set(err, -EINVAL, "name the servers with --server URL and --sync URL");
-    return 0;
+    options->file = words[1];
+    return cr_options_check(table, options, err);
 }
 
 int options_parse(int argc, char **argv, struct options *ret_options, struct cr_error *err)
 {
-    struct option longs[SETTINGS + 1] = {0};
-    for (size_t i = 0; i < SETTINGS; i++)
-        longs[i] = (struct option){settings[i].name,
-                                   settings[i].argument ? required_argument : no_argument, NULL,
-                                   (int)i + 1};
     struct options options = {.threads = 2};
-    opterr = 0;
-    for (int c; (c = getopt_long(argc, argv, ":", longs, NULL)) != -1;) {
-        if (c < 1 || c > (int)SETTINGS || c == ':')
-            return cr_error_set(err, -EINVAL, "option '%.100s' %s; see carrel-sync --help",
-                                argv[optind - 1], c == ':' ? "needs a value" : "is unknown");
-        int r = setting_store(&settings[c - 1], optarg, &options, err);
-        if (r < 0)
-            return r;
-    }
-    if (!options.help && !options.version) {
-        int r = command_find(argc, argv, &options, err);
-        if (r < 0)
-            return r;
-    }
-    *ret_options = options;
-    return 0;
+    int operand = argc;
+    int r = cr_options_parse(table, argc, argv, &options, &operand, err);
+    if (r == 0)
+        r = base_parse(&options, err);
+    if (r == 0 && !options.help && !options.version)
+        r = command_find(argc - operand, argv + operand, &options, err);
+    if (r == 0)
+        *ret_options = options;
+    return r;
 }
 
 int options_uri(const struct options *options, const char *server, struct cr_buf *uri,

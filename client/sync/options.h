@@ -19,8 +19,9 @@ struct options {
     const char *as;          /* an image's name */
     const char *message;     /* NULL: none */
     const char *patience;    /* seconds, NULL: the usual */
+    const char *base_text;   /* as it was given */
     struct cr_ref base;      /* name "": not said */
-    unsigned threads;
+    uint64_t threads;
     bool branch, json, help, version;
 };
 

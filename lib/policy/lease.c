@@ -12,7 +12,7 @@
 
 int cr_lease_seat(const void *pem, size_t len, struct cr_id *ret_seat)
 {
-    struct cr_id seat;
+    struct cr_id seat = {0};
     unsigned digest_len = 0;
     BIO *bio = len > INT_MAX ? NULL : BIO_new_mem_buf(pem, (int)len);
     X509 *x509 = bio == NULL ? NULL : PEM_read_bio_X509(bio, NULL, NULL, NULL);
