@@ -63,7 +63,7 @@ static void policy_age_warn(const struct cr_policy *policy)
 static bool policy_take(struct seat *seat, struct cr_policy *before)
 {
     CLEANUP_BUF struct cr_buf bytes = CR_BUF_INIT(CR_POLICY_BYTES_MAX);
-    struct cr_policy policy;
+    struct cr_policy policy = {0};
     struct cr_error err = {""};
     int r = cr_file_read(seat->dir_fd, CR_SEAT_POLICY, &bytes);
     if (r == -ENOENT)

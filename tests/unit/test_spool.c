@@ -131,11 +131,14 @@ static void an_entry_that_fits_never_is_refused_and_pushes_nothing_out(void **st
 static void two_processes_do_not_put_into_one_queue(void **state)
 {
     (void)state;
-    CLEANUP(cr_spool_cleanup) struct cr_spool *spool = open_to_put(10, 3), *other = NULL;
+    struct cr_spool *spool = open_to_put(10, 3), *other = NULL;
     struct cr_spool_limits limits = {.bytes = 10, .entries = 3};
     struct cr_error err = {0};
     assert_int_equal(cr_spool_open(folder, &limits, &other, &err), -EBUSY);
     assert_non_null(strstr(err.text, folder));
+    cr_spool_close(spool);
+    assert_int_equal(cr_spool_open(folder, &limits, &other, &err), 0);
+    cr_spool_close(other);
 }
 
 static void files_of_others_are_left_alone(void **state)
