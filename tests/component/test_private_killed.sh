@@ -21,7 +21,7 @@ for ((n = 1; ; n += step)); do
         >out 2>err || status=$?
     [ "$status" = 137 ] || break
     points=$((points + 1))
-    [ -n "${CHECK_LONG:-}" ] || step=$((19 + n % 11))
+    [ -n "${CHECK_LONG:-}" ] || step=$((11 + n % 7))
     push alice a.qcow2 --json >again.json 2>err || fail "push, killed at call $n: $(cat err)"
     [ "$(jq .branch again.json)" = false ] || fail "push, killed at call $n: $(cat again.json)"
     if ((points % 6 == 1)); then
@@ -44,7 +44,7 @@ for ((n = 1; ; n += step)); do
         b.qcow2 >out 2>err || status=$?
     [ "$status" = 137 ] || break
     points=$((points + 1))
-    [ -n "${CHECK_LONG:-}" ] || step=$((13 + n % 7))
+    [ -n "${CHECK_LONG:-}" ] || step=$((9 + n % 5))
     if [ -e b.qcow2 ]; then
         whole=$((whole + 1))
         [ -e b.qcow2.sync ] || fail "pull, killed at call $n: an overlay without its note"

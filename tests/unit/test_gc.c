@@ -469,14 +469,19 @@ static void a_pass_may_be_stopped_anywhere(void **state)
         expect(f->store, "img@3", 0, 1010, 10);
         expect(f->store, "img@3", 10, 2010, 10);
     }
-    /* The marks of a pass that was stopped are not believed: two whole ones finish it. */
-    for (unsigned pass = 0; pass < 2; pass++) {
+    /*
+     * The marks of a pass that was stopped are not believed: two whole ones finish it, and a third
+     * finds nothing to do. How many packs are left depends on the order in which they were listed:
+     * a half of one that a stopped pass wrote may be live, and that is enough for it to stay.
+     */
+    struct cr_gc_stat stat = {0};
+    for (unsigned pass = 0; pass < 3; pass++) {
         struct cr_gc_options o = {.now_s = 1000, .live_percent_min = 40};
-        struct cr_gc_stat stat;
         assert_int_equal(cr_gc_run(f->store, &o, &stat, NULL), 0);
     }
+    assert_int_equal(stat.condemned + stat.waiting + stat.removed + stat.repacked, 0);
+    assert_in_range(blobs_in(f->b, CR_SPACE_PACKS), 1, 2);
     expect(f->store, "img@3", 10, 2010, 10);
-    assert_int_equal(blobs_in(f->b, CR_SPACE_PACKS), 1);
 }
 
 /* --- all at once ----------------------------------------------------------------------------- */

@@ -53,11 +53,11 @@ static struct cr_id known(uint64_t index, uint8_t *plain)
     return id;
 }
 
-/* The table is made by a thread: ask until it knows the id. */
+/* The table is made by a thread: ask until it knows the id, for at most half a minute. */
 static int ask(struct world *world, const struct cr_id *id, uint8_t *found, size_t *len)
 {
     int r = -ENOENT;
-    for (unsigned tries = 0; tries < 10000 && r == -ENOENT; tries++) {
+    for (time_t until = time(NULL) + 30; time(NULL) < until && r == -ENOENT;) {
         r = cr_seatshare_chunk(world->share, id, found, len);
         sched_yield();
     }
